@@ -1,0 +1,1 @@
+"""A question's way from chat to answer."""

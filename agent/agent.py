@@ -1,0 +1,92 @@
+"""The agent: a model, a memory, tools and hooks, for any number of conversations and threads."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from ..errors import InvalidInput
+from ..memory import Memory
+from ..tools import Tool, find_tools
+from .backends import Backend, open_backend
+from .chat import Chat
+from .hooks import Hook, Hooks
+
+
+class Agent:
+    """Answers questions about named pictures, and may look again before it does.
+
+    ``model`` is "pocket" (ships with the package), the folder of a saved checkpoint, a hub name whose
+    weights are on this machine, or a `Backend`. ``memory`` is a path, ``":memory:"``, a `Memory`, or None for
+    ``LOOKTWICE_DB`` or the user's data directory. ``tools`` are names ("zoom", "ocr"), `Tool` objects or
+    plain functions. ``looks`` is how often it may call one before it must answer. ``system`` are your standing
+    instructions. ``device``, ``dtype`` and ``quantize`` are for checkpoints; ``chat_format`` names a family
+    where it can't be recognised. Weights are loaded at the first question, or never if none is asked.
+    """
+
+    def __init__(
+        self,
+        model: str | Backend = "pocket",
+        *,
+        memory: str | os.PathLike[str] | Memory | None = None,
+        tools: Iterable[str | Tool | Callable[..., Any]] = (),
+        hooks: Iterable[Hook] = (),
+        looks: int = 3,
+        system: str | None = None,
+        device: str | None = None,
+        dtype: str | None = None,
+        quantize: str | None = None,
+        chat_format: str | None = None,
+    ) -> None:
+        if looks < 0:
+            raise InvalidInput(f"looks {looks!r} can't be used; give 0 or more")
+        self.tools = find_tools([tools] if isinstance(tools, str) else tools)
+        self.hooks = Hooks(tuple(hooks))
+        self.looks = looks
+        self.system = system
+        self._named = model if isinstance(model, str) else None
+        self._options = {"device": device, "dtype": dtype, "quantize": quantize, "chat_format": chat_format}
+        self._backend = None if isinstance(model, str) else model
+        self._own_memory = not isinstance(memory, Memory)
+        self.memory = memory if isinstance(memory, Memory) else Memory(memory)
+        self._guard = threading.Lock()
+        self._turns: dict[str, threading.RLock] = {}
+
+    @property
+    def backend(self) -> Backend:
+        """What answers; opened when it is first needed. Raises ModelError if it can't be."""
+        with self._guard:
+            if self._backend is None:
+                assert self._named is not None
+                self._backend = open_backend(self._named, **self._options)
+            return self._backend
+
+    def chat(self, name: str | None = None) -> Chat:
+        """The conversation of that name, created or resumed with all its pictures; without one, a new one."""
+        if name is not None:
+            return Chat(self, self.memory.conversations.open(name))
+        stem = time.strftime("chat-%Y%m%d-%H%M%S")
+        taken = {conversation.name for conversation in self.memory.conversations.list()}
+        free = next(n for n in (stem, *(f"{stem}-{i}" for i in range(2, len(taken) + 3))) if n not in taken)
+        return Chat(self, self.memory.conversations.create(free))
+
+    def turn_of(self, conversation: str) -> threading.RLock:
+        """The lock that lets one ask at a time into a conversation."""
+        with self._guard:
+            return self._turns.setdefault(conversation, threading.RLock())
+
+    def close(self) -> None:
+        """Give the weights back, and the memory if this agent opened it."""
+        if self._backend is not None:
+            self._backend.close()
+        if self._own_memory:
+            self.memory.close()
+
+    def __enter__(self) -> Agent:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

@@ -1,0 +1,105 @@
+"""What a question brings back: the words, what was looked at, what it cost. Pure values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal, TypeAlias
+
+Finish: TypeAlias = Literal["stop", "length", "cancelled", "timeout", "paused"]
+Verdict: TypeAlias = Literal["agree", "conflict", "unreadable", "unchecked"]
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens. ``prompt`` = ``reused`` + ``new``; ``image`` of them stand for pictures; ``output`` were written."""
+
+    prompt: int = 0
+    reused: int = 0
+    new: int = 0
+    image: int = 0
+    output: int = 0
+
+    def __add__(self, other: Usage) -> Usage:
+        """The cost of two steps: each step's prompt was computed or reused on its own."""
+        return Usage(
+            self.prompt + other.prompt,
+            self.reused + other.reused,
+            self.new + other.new,
+            self.image + other.image,
+            self.output + other.output,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Seconds from the question to the first word, and to the end."""
+
+    first_token: float | None = None
+    total: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One step of follow-up reasoning: the call, and what it brought (``images`` are names)."""
+
+    tool: str
+    arguments: Mapping[str, Any]
+    text: str
+    images: tuple[str, ...] = ()
+    error: bool = False
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """A claim of the answer held against the picture. ``box`` is in pixels of the original picture."""
+
+    image: str
+    box: tuple[int, int, int, int] | None
+    claim: str
+    read: str
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class SeenImage:
+    """A picture as the model saw it. ``sha256`` is that of the bytes it stems from; sizes in pixels."""
+
+    name: str
+    sha256: str
+    width: int
+    height: int
+    tokens: int
+    tier: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The model's answer, kept in the conversation as turn ``turn``.
+
+    ``confidence`` is the mean probability (0..1) of the answer's tokens as the model gave them, before any
+    grammar or temperature. ``finish`` says why it ended: "stop" is the model's own end, "length" means
+    that ``max_new_tokens`` was reached, "paused" that a call waits for an approval.
+    """
+
+    text: str
+    conversation: str
+    turn: int
+    model: str
+    finish: Finish = "stop"
+    looks: tuple[Look, ...] = ()
+    evidence: tuple[Evidence, ...] = ()
+    usage: Usage = field(default_factory=Usage)
+    timing: Timing = field(default_factory=Timing)
+    confidence: float | None = None
+    images: tuple[SeenImage, ...] = ()
+    notices: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return self.text
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON with everything; the text is under ``answer``."""
+        plain = asdict(self)
+        return {"answer": plain.pop("text"), **plain}

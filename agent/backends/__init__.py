@@ -1,0 +1,32 @@
+"""What turns a prompt into words, and the one way to open it by name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .backend import Backend, Done, Row, Settings, Token
+from .scripted import ScriptedBackend
+
+if TYPE_CHECKING:
+    from .llava import LlavaBackend
+
+__all__ = ["Backend", "Done", "Row", "ScriptedBackend", "Settings", "Token", "open_backend"]
+
+
+def open_backend(
+    model: str,
+    *,
+    device: str | None = None,
+    dtype: str | None = None,
+    quantize: str | None = None,
+    chat_format: str | None = None,
+) -> LlavaBackend:
+    """The backend of "pocket", of a checkpoint's folder, or of a hub name in the local cache.
+
+    Weights are read at the first question. Raises ModelError where there is no such checkpoint.
+    """
+    from .checkpoint import open_checkpoint
+    from .llava import LlavaBackend
+
+    checkpoint = open_checkpoint(model, chat_format=chat_format)
+    return LlavaBackend(checkpoint, device=device, dtype=dtype, quantize=quantize)

@@ -1,0 +1,145 @@
+"""The one seam between looktwice and what turns a prompt into words.
+
+A backend is passed in (``Agent(my_backend)``) and is anything with these few members: LLaVA in process
+(`llava.py`), a server, or a script (`scripted.py`). Tokens come one by one, the end comes as ``Done``.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Protocol, TypeAlias
+
+from ...errors import InvalidInput
+from ..answer import Finish, Usage
+from ..prompt import Prompt, Style
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from ..calls import Offer
+
+Pixels: TypeAlias = "Callable[[str], Image.Image]"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A line of the composed prompt: ``kind`` is "format", "text", "answer" or "image"; ``tokens`` its cost."""
+
+    kind: str
+    text: str
+    tokens: int
+    image: str | None = None
+    tier: str | None = None
+    key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How to generate. ``timeout`` is in seconds of wall clock; ``temperature`` 0 is greedy.
+
+    Raises InvalidInput for values that make no sense, naming them.
+    """
+
+    max_new_tokens: int = 512
+    temperature: float = 0.0
+    top_p: float = 1.0
+    num_beams: int = 1
+    seed: int | None = None
+    stop: tuple[str, ...] = ()
+    timeout: float | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "stop", (self.stop,) if isinstance(self.stop, str) else tuple(self.stop))
+        _check(self.max_new_tokens >= 1, "max_new_tokens", self.max_new_tokens, "give at least 1")
+        _check(0 <= self.temperature <= 5, "temperature", self.temperature, "give 0 (greedy) to 5")
+        _check(0 < self.top_p <= 1, "top_p", self.top_p, "give more than 0, at most 1")
+        _check(1 <= self.num_beams <= 16, "num_beams", self.num_beams, "give 1 to 16")
+        _check(self.timeout is None or self.timeout > 0, "timeout", self.timeout, "give seconds above 0")
+        _check(all(self.stop), "stop", self.stop, "give words that are not empty")
+
+    @classmethod
+    def of(cls, **given: object) -> Settings:
+        """Settings from keywords. Raises InvalidInput for one that doesn't exist."""
+        known = {f.name for f in fields(cls)}
+        for name in given:
+            _check(name in known, "setting", name, f"known: {', '.join(sorted(known))}")
+        return cls(**given)  # pyright: ignore[reportArgumentType]
+
+
+def _check(good: bool, name: str, value: object, advice: str) -> None:
+    if not good:
+        raise InvalidInput(f"{name} {value!r} can't be used; {advice}")
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A piece of the answer. ``logprob`` (natural) and ``entropy`` (nats) are the model's own, before any grammar."""
+
+    text: str
+    logprob: float = 0.0
+    entropy: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The end of a generation: the whole text, its ids without the end token, and what it cost.
+
+    ``logprobs`` has one number per id.
+    """
+
+    text: str
+    finish: Finish
+    usage: Usage
+    ids: tuple[int, ...] | None = None
+    tokenizer: str | None = None
+    logprobs: tuple[float, ...] = ()
+
+
+class Backend(Protocol):
+    """What answers prompts. Calls may come from several threads; a backend queues them itself."""
+
+    @property
+    def model(self) -> str:
+        """The name that answers carry."""
+        ...
+
+    @property
+    def context(self) -> int:
+        """The most tokens, prompt and answer together."""
+        ...
+
+    @property
+    def style(self) -> Style:
+        """What the checkpoint expects of a prompt."""
+        ...
+
+    @property
+    def note(self) -> str:
+        """One sentence on what this model can't do, or nothing."""
+        ...
+
+    def rows(self, prompt: Prompt) -> Sequence[Row]:
+        """The prompt with its exact cost, row by row; the sum is the prompt's length in tokens."""
+        ...
+
+    def generate(
+        self,
+        prompt: Prompt,
+        settings: Settings,
+        *,
+        pixels: Pixels,
+        offer: Offer | None = None,
+        cancel: threading.Event | None = None,
+    ) -> Generator[Token | Done]:
+        """Tokens as they come, then one ``Done``.
+
+        ``pixels`` brings a picture's RGB by its key, for those not seen before. ``offer`` are the calls that
+        may be written. ``cancel`` ends the answer within one token.
+        """
+        ...
+
+    def close(self) -> None:
+        """Give memory back."""
+        ...

@@ -1,0 +1,64 @@
+"""How many tokens a picture costs, from its size alone: exact, without weights or pixels.
+
+The closed form follows how LLaVA-NeXT packs its features (a squashed base view, the unpadded tiles of
+the best-fitting grid, one newline per row; Liu et al., "LLaVA-NeXT", 2024) as ``transformers`` computes it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import TypeAlias
+
+from ..prompt import Tier
+
+Pinpoints: TypeAlias = tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ImageTokens:
+    """The picture geometry of a checkpoint: ``tile`` and ``patch`` in pixels.
+
+    ``pinpoints`` are the (height, width) grids of a LLaVA-NeXT; empty for LLaVA-1.5 and Interleave, where
+    each picture costs ``fixed`` tokens whatever its size.
+    """
+
+    tile: int
+    patch: int
+    pinpoints: Pinpoints = ()
+    fixed: int = 0
+
+    def count(self, size: tuple[int, int], tier: Tier = "full") -> int:
+        """Tokens of a picture of ``size`` (width, height) in pixels at a tier that shows pixels."""
+        if not self.pinpoints:
+            return self.fixed
+        side = self.tile // self.patch
+        if tier == "thumbnail":
+            return side * side + 1
+        return _anyres(size, side, self.tile, self.pinpoints)
+
+
+@cache
+def _anyres(size: tuple[int, int], side: int, tile: int, pinpoints: Pinpoints) -> int:
+    width, height = size
+    best_height, best_width = best_grid(size, pinpoints)
+    rows, columns = side * (best_height // tile), side * (best_width // tile)
+    if width / height > columns / rows:
+        kept = int(round(height * (columns / width), 7))
+        rows -= 2 * ((rows - kept) // 2)
+    else:
+        kept = int(round(width * (rows / height), 7))
+        columns -= 2 * ((columns - kept) // 2)
+    return side * side + rows * columns + rows
+
+
+def best_grid(size: tuple[int, int], pinpoints: Pinpoints) -> tuple[int, int]:
+    """The (height, width) among ``pinpoints`` that keeps most pixels of a picture and wastes fewest."""
+    width, height = size
+
+    def merit(grid: tuple[int, int]) -> tuple[int, int]:
+        scale = min(grid[1] / width, grid[0] / height)
+        kept = min(int(width * scale) * int(height * scale), width * height)
+        return kept, kept - grid[0] * grid[1]
+
+    return max(pinpoints, key=merit)

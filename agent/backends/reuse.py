@@ -1,0 +1,159 @@
+"""What was computed once: key-value prefixes of conversations, and vision features of pictures.
+
+Both are keyed by content, never by place: a prefix by one key per position (a token's id, or a picture's
+content, tier and offset), features by the picture's key. Both hold at most so many bytes, and drop what
+was used longest ago. Torch-free by itself: tensors come and go through the few methods it calls on them.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+V = TypeVar("V")
+
+
+class ByteLimited(Generic[V]):
+    """A mapping of at most ``limit`` bytes; what was used longest ago goes first."""
+
+    def __init__(self, limit: int, size: Callable[[V], int]) -> None:
+        self.limit = limit
+        self.used = 0
+        self._size = size
+        self._kept: OrderedDict[str, tuple[V, int]] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def get(self, key: str) -> V | None:
+        """The value, now the most recently used; None if it isn't kept."""
+        if key not in self._kept:
+            return None
+        self._kept.move_to_end(key)
+        return self._kept[key][0]
+
+    def put(self, key: str, value: V) -> None:
+        """Keep a value, and drop the oldest ones beyond the limit. One over the limit itself isn't kept."""
+        self.drop(key)
+        size = self._size(value)
+        if size > self.limit:
+            return
+        self._kept[key] = (value, size)
+        self.used += size
+        while self.used > self.limit:
+            self.drop(next(iter(self._kept)))
+
+    def drop(self, key: str) -> None:
+        """Forget one value, if it is kept."""
+        if key in self._kept:
+            self.used -= self._kept.pop(key)[1]
+
+
+@dataclass(slots=True, eq=False)
+class Prefix:
+    """A computed prefix: ``cache`` holds exactly ``len(keys)`` positions."""
+
+    keys: list[Hashable]
+    cache: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A cache whose first ``length`` positions are those of the prompt; ``cache`` is None where there's nothing."""
+
+    cache: Any
+    length: int
+
+
+class Prefixes:
+    """Key-value caches of several conversations and branches, found by their longest common prefix.
+
+    ``clone(cache, length)`` copies a cache's first positions, ``crop(cache, length)`` cuts it in place,
+    ``size(cache)`` is its bytes.
+    """
+
+    def __init__(
+        self,
+        limit: int,
+        *,
+        size: Callable[[Any], int],
+        clone: Callable[[Any, int], Any],
+        crop: Callable[[Any, int], None],
+    ) -> None:
+        self.limit = limit
+        self._size = size
+        self._clone = clone
+        self._crop = crop
+        self._kept: list[Prefix] = []  # the most recently used one last
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    @property
+    def used(self) -> int:
+        """Bytes of all kept caches."""
+        return sum(self._size(prefix.cache) for prefix in self._kept)
+
+    def take(self, keys: Sequence[Hashable], spans: Sequence[tuple[int, int]]) -> Hit:
+        """The cache that shares most with ``keys``; it leaves the store until ``put`` brings it back.
+
+        At least one position stays uncomputed, as the model needs one to go on from, and no cut falls inside
+        a picture (``spans`` are their first position and length): its features come whole. Where the kept
+        conversation goes on differently, it stays, and the prompt gets a copy, if that fits the limit.
+        """
+        keys = list(keys)
+        best, length = None, 0
+        for prefix in self._kept:
+            shared = common(prefix.keys, keys)
+            if shared >= length:
+                best, length = prefix, shared
+        length = _outside(min(length, len(keys) - 1), spans)
+        if best is None or length <= 0:
+            return Hit(None, 0)
+        self._kept.remove(best)
+        if length == len(best.keys):
+            return Hit(best.cache, length)
+        share = self._size(best.cache) * length // len(best.keys)
+        if self._size(best.cache) + share <= self.limit:
+            self._kept.append(best)
+            self._shrink(self.limit - share)
+            return Hit(self._clone(best.cache, length), length)
+        self._crop(best.cache, length)
+        return Hit(best.cache, length)
+
+    def put(self, keys: Sequence[Hashable], cache: Any) -> None:
+        """Keep a cache of exactly ``len(keys)`` positions. What it wholly contains is no longer needed."""
+        keys = list(keys)
+        self._kept = [p for p in self._kept if common(p.keys, keys) < len(p.keys)]
+        if keys and self._size(cache) <= self.limit:
+            self._kept.append(Prefix(keys, cache))
+        self._shrink(self.limit)
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._kept.clear()
+
+    def _shrink(self, limit: int) -> None:
+        while self._kept and self.used > limit:
+            self._kept.pop(0)
+
+
+def common(left: list[Hashable], right: list[Hashable]) -> int:
+    """The length of the longest common prefix; slices compare in C, so the search is by halves."""
+    low, high = 0, min(len(left), len(right))
+    while low < high:
+        middle = (low + high + 1) // 2
+        if left[low:middle] == right[low:middle]:
+            low = middle
+        else:
+            high = middle - 1
+    return low
+
+
+def _outside(length: int, spans: Sequence[tuple[int, int]]) -> int:
+    for start, count in spans:
+        if start < length < start + count:
+            return start
+    return length

@@ -1,0 +1,168 @@
+"""What watches and bounds a generation, token by token: confidence, grammar, stop words, time, cancel.
+
+All of these hang on transformers' own ``generate`` as logits processors, a streamer and a stopping criterion.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy
+import torch
+from tokenizers.decoders import DecodeStream
+from transformers import LogitsProcessor, StoppingCriteria
+from transformers.generation.streamers import BaseStreamer
+
+from ...errors import ModelError
+from ..answer import Finish
+from .backend import Settings, Token
+
+
+class Watch(LogitsProcessor, BaseStreamer):
+    """Sees each step's scores before anything bounds them, then the token that was chosen.
+
+    Each chosen token goes to ``out`` as a ``Token``; ids, log-probabilities and the reason for the end stay
+    here. Memory does not grow with the vocabulary: only the last step's scores are held. ``before`` are the ids
+    of an answer that goes on; None for a new one, whose leading blanks are not spoken.
+    """
+
+    def __init__(
+        self,
+        tokenizer: Any,
+        settings: Settings,
+        *,
+        stops: Sequence[int],
+        before: Sequence[int] | None,
+        cancel: threading.Event,
+        out: queue.Queue[Any],
+    ) -> None:
+        self.ids: list[int] = []
+        self.logprobs: list[float] = []
+        self.text = ""
+        self.finish: Finish = "length"
+        self._settings = settings
+        self._stops = frozenset(stops)
+        self._cancel = cancel
+        self._out = out
+        self._tokenizer = tokenizer
+        self._before = before
+        self._stream = DecodeStream(ids=list(before or ()), skip_special_tokens=False)
+        self._began = time.monotonic()
+        self._scores: torch.Tensor | None = None
+        self._prompt_seen = False
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        """Remember the scores, (1, vocabulary), as log-probabilities; hand them on unchanged."""
+        self._scores = torch.log_softmax(scores[0].float(), dim=-1)
+        return scores
+
+    def put(self, value: torch.Tensor) -> None:
+        """A chosen token (the first call brings the prompt)."""
+        if not self._prompt_seen:
+            self._prompt_seen = True
+            return
+        chosen = int(value.reshape(-1)[0])
+        if chosen in self._stops:
+            self.finish = "stop"
+            return
+        logprob, entropy = self._confidence(chosen)
+        self.ids.append(chosen)
+        self.logprobs.append(logprob)
+        piece = self._stream.step(self._tokenizer.backend_tokenizer, chosen) or ""
+        piece = piece.lstrip() if not self.text and self._before is None else piece
+        self.text += piece
+        self._out.put(Token(piece, logprob, entropy))
+
+    def _confidence(self, chosen: int) -> tuple[float, float]:
+        if self._scores is None:
+            return 0.0, 0.0
+        entropy = -(self._scores.exp() * self._scores.clamp(min=-1e4)).sum()
+        return float(self._scores[chosen]), float(entropy)
+
+    def end(self) -> None:
+        """The streamer's end: nothing is held back."""
+
+    def stop_now(self) -> bool:
+        """Whether the generation must end before its own end, for one of our reasons."""
+        if self._cancel.is_set():
+            self.finish = "cancelled"
+        elif self._settings.timeout is not None and time.monotonic() - self._began > self._settings.timeout:
+            self.finish = "timeout"
+        elif any(word in self.text[-200 - len(word) :] for word in self._settings.stop):
+            self.finish = "stop"
+        else:
+            return False
+        return True
+
+    def final_text(self) -> str:
+        """The answer's words, decoded as a whole, without a stop word and what follows it."""
+        before = self._decoded(self._before or ())
+        text = self._decoded([*(self._before or ()), *self.ids])[len(before) :]
+        text = text.lstrip() if self._before is None else text
+        cuts = [text.find(word) for word in self._settings.stop if word in text]
+        return text[: min(cuts)] if cuts else text
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether a stop word stands in the answer."""
+        return any(word in self.text for word in self._settings.stop)
+
+    def _decoded(self, ids: Sequence[int]) -> str:
+        return self._tokenizer.decode(list(ids), skip_special_tokens=False, clean_up_tokenization_spaces=False)
+
+
+class Ends(StoppingCriteria):
+    """Transformers asks after each token whether to stop; a `Watch` knows."""
+
+    def __init__(self, watch: Watch) -> None:
+        self._watch = watch
+
+    def __call__(self, input_ids: torch.Tensor, scores: Any, **_: Any) -> Any:
+        """One flag per row."""
+        return torch.full((input_ids.shape[0],), self._watch.stop_now(), device=input_ids.device, dtype=torch.bool)
+
+
+class Forbid(LogitsProcessor):
+    """Control tokens that no answer may hold."""
+
+    def __init__(self, ids: Iterable[int | None]) -> None:
+        self._ids = torch.tensor(sorted(i for i in ids if i is not None), dtype=torch.long)
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        """Scores with the forbidden ids at minus infinity."""
+        ids = self._ids.to(scores.device)
+        return scores.index_fill(-1, ids[ids < scores.shape[-1]], float("-inf"))
+
+
+class CallGrammar(LogitsProcessor):
+    """Keeps an answer inside an llguidance grammar: free words, then at most one well-formed call."""
+
+    def __init__(self, llg_tokenizer: Any, grammar: str) -> None:
+        import llguidance
+
+        self._matcher = llguidance.LLMatcher(llg_tokenizer, grammar)
+        self._seen: int | None = None
+        self._check()
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        """Scores with everything outside the grammar at minus infinity."""
+        length = input_ids.shape[-1]
+        if self._seen is not None and length > self._seen:
+            self._matcher.consume_tokens([int(i) for i in input_ids[0, self._seen :]])
+            self._check()
+        self._seen = length
+        bits = numpy.frombuffer(self._matcher.compute_bitmask(), dtype=numpy.uint8)
+        allowed = numpy.unpackbits(bits, bitorder="little", count=None).astype(bool)
+        mask = torch.zeros(scores.shape[-1], dtype=torch.bool)
+        width = min(len(allowed), scores.shape[-1])
+        mask[:width] = torch.as_tensor(allowed[:width])
+        return scores.masked_fill(~mask.to(scores.device), float("-inf"))
+
+    def _check(self) -> None:
+        if self._matcher.is_error():
+            reason = self._matcher.get_error().splitlines()[0]
+            raise ModelError(f"the tools' schemas can't be made into a grammar ({reason}); simplify their parameters")

@@ -1,0 +1,112 @@
+"""A backend that answers from a script: for tests of what you build on looktwice, without a model.
+
+    agent = Agent(ScriptedBackend(["I need a closer look. <tool_call>...</tool_call>", "42.10"]), memory=":memory:")
+
+Each answer is a text, or a function from the prompt to one. What it was asked stays in ``prompts``.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections.abc import Callable, Generator, Sequence
+from typing import TypeAlias
+
+from ...errors import ModelError
+from ..answer import Finish, Usage
+from ..calls import Offer
+from ..formats import FAMILIES, Format, Literal
+from ..prompt import Prompt, Shown, Style, Words
+from .backend import Done, Pixels, Row, Settings, Token
+
+Line: TypeAlias = str | Callable[[Prompt], str]
+
+
+class ScriptedBackend:
+    """Plays its lines in order; a word counts as a token and a picture as ``image_tokens``.
+
+    ``pace`` are seconds between two words, for tests of streaming and cancelling.
+    """
+
+    def __init__(
+        self,
+        script: Sequence[Line],
+        *,
+        context: int = 1_000_000,
+        image_tokens: int = 100,
+        family: str = "chatml",
+        style: Style | None = None,
+        pace: float = 0.0,
+    ) -> None:
+        self.model = "scripted"
+        self.note = ""
+        self.context = context
+        self.style = style or Style()
+        self.prompts: list[Prompt] = []
+        self.offers: list[Offer | None] = []
+        self._script = list(script)
+        self._pace = pace
+        self._image_tokens = image_tokens
+        self._format: Format = FAMILIES[family]
+        self._lock = threading.Lock()
+
+    def rows(self, prompt: Prompt) -> list[Row]:
+        """The prompt in the chosen family's format, one row a piece."""
+        return [self._row(piece) for piece in self._format.row(prompt)]
+
+    def generate(
+        self,
+        prompt: Prompt,
+        settings: Settings,
+        *,
+        pixels: Pixels,
+        offer: Offer | None = None,
+        cancel: threading.Event | None = None,
+    ) -> Generator[Token | Done]:
+        """The next line, word by word. Raises ModelError when the script has ended."""
+        text = self._next(prompt, offer)
+        words = re.findall(r"\S+\s*|\s+", text)
+        said: list[str] = []
+        finish: Finish = "stop"
+        for word in words:
+            if cancel is not None and cancel.is_set():
+                finish = "cancelled"
+                break
+            if len(said) == settings.max_new_tokens:
+                finish = "length"
+                break
+            said.append(word)
+            yield Token(word)
+            time.sleep(self._pace)
+        rows = self.rows(prompt)
+        total = sum(row.tokens for row in rows)
+        image = sum(row.tokens for row in rows if row.image)
+        usage = Usage(prompt=total, new=total, image=image, output=len(said))
+        yield Done("".join(said), finish, usage, logprobs=(0.0,) * len(said))
+
+    def close(self) -> None:
+        """Nothing to give back."""
+
+    def _next(self, prompt: Prompt, offer: Offer | None) -> str:
+        with self._lock:
+            self.prompts.append(prompt)
+            self.offers.append(offer)
+            if not self._script:
+                raise ModelError(
+                    f"the script has no line for question {len(self.prompts)}; give ScriptedBackend one more"
+                )
+            line = self._script.pop(0)
+        return line if isinstance(line, str) else line(prompt)
+
+    def _row(self, piece: object) -> Row:
+        match piece:
+            case Shown(name, key, _, tier):
+                return Row("image", "", self._image_tokens, name, tier, key)
+            case Literal(text):
+                return Row("format", text, 1)
+            case Words(text):
+                return Row("text", text, len(text.split()))
+            case _:
+                text = "".join(part.text for part in getattr(piece, "text", ()))
+                return Row("answer", text, len(text.split()))

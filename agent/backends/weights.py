@@ -1,0 +1,76 @@
+"""Loading a checkpoint's weights: where to, in which type, quantised or not. The only file that reads them."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import logging
+from collections.abc import Generator
+from typing import Any
+
+import torch
+import transformers
+
+from ...errors import InvalidInput, ModelError
+from .checkpoint import CLASSES, Checkpoint, missing
+
+_log = logging.getLogger(__name__)
+
+
+def load(checkpoint: Checkpoint, *, device: str, dtype: torch.dtype, quantize: str | None) -> Any:
+    """The model, ready to answer. Nothing is downloaded; raises ModelError for files that aren't there."""
+    kind = getattr(transformers, CLASSES[checkpoint.kind])
+    options: dict[str, Any] = {"dtype": dtype, "local_files_only": True}
+    if quantize:
+        options |= {"quantization_config": _quantization(quantize), "device_map": device}
+    elif importlib.util.find_spec("accelerate") and device != "cpu":
+        options["device_map"] = device  # weights go straight to the GPU
+    _log.info("loading %s on %s as %s", checkpoint.name, device, dtype)
+    try:
+        with _no_progress_bars():
+            model = kind.from_pretrained(checkpoint.source, **options)
+    except OSError as error:
+        raise missing(checkpoint.source) from error
+    return (model if "device_map" in options else model.to(device)).eval()
+
+
+def choose_device(wanted: str | None) -> str:
+    """The device to load on; None or "auto" is the best there is. Raises InvalidInput for one that isn't there."""
+    best = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    if wanted in (None, "auto"):
+        return best
+    there = {"cpu", best}
+    if wanted.split(":")[0] not in there:
+        raise InvalidInput(f"device {wanted!r} is not there; this machine has: {', '.join(sorted(there))}")
+    return wanted
+
+
+def choose_dtype(wanted: str | None, device: str) -> torch.dtype:
+    """The floating-point type by its name; None is bfloat16 on a GPU and float32 on the CPU. Raises InvalidInput."""
+    if wanted is None:
+        # bfloat16 matrix products end the process on some virtual machines' CPUs
+        return torch.float32 if device == "cpu" else torch.bfloat16
+    found = getattr(torch, wanted, None)
+    if not isinstance(found, torch.dtype) or not found.is_floating_point:
+        raise InvalidInput(f"dtype {wanted!r} is unknown; give 'float32', 'bfloat16' or 'float16'")
+    return found
+
+
+def _quantization(wanted: str) -> Any:
+    if wanted not in ("4bit", "8bit"):
+        raise InvalidInput(f"quantize {wanted!r} is unknown; give '4bit' or '8bit'")
+    if not importlib.util.find_spec("bitsandbytes"):
+        raise ModelError(f"quantize={wanted!r} needs bitsandbytes; run: pip install bitsandbytes accelerate")
+    return transformers.BitsAndBytesConfig(load_in_4bit=wanted == "4bit", load_in_8bit=wanted == "8bit")
+
+
+@contextlib.contextmanager
+def _no_progress_bars() -> Generator[None]:
+    """A library prints nothing: transformers' bars are off for a while, then as they were."""
+    were_on = transformers.utils.logging.is_progress_bar_enabled()
+    transformers.utils.logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if were_on:
+            transformers.utils.logging.enable_progress_bar()

@@ -1,0 +1,307 @@
+"""One conversation, as a person holds it: add pictures, ask, ask again, take back, fork."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from ..errors import InvalidInput, UnknownName
+from ..memory import Approval, Conversation, Memory, NamedPicture, Picture, fold
+from ..memory.parts import Turn
+from ..tools import Tool, find_tools
+from . import budget
+from .answer import Answer
+from .backends.backend import Row, Settings
+from .events import Answered, Emit, Event, Notice, Started
+from .follow import afollowed, followed, unheard
+from .looks import Ask, Plan
+from .prompt import Prompt, compose
+from .question import Asked, Image, Question, Source
+from .standing import standing_tools, standing_turn
+
+if TYPE_CHECKING:
+    from .agent import Agent
+
+__all__ = ["Chat", "Image"]
+
+ToolLike: TypeAlias = "str | Tool | Callable[..., Any]"
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """The keywords of an ask, checked."""
+
+    plan: Plan
+    cancel: threading.Event
+
+
+class Chat:
+    """A conversation of an agent. Hold as many as you like; two threads may hold the same one.
+
+    Every method that asks takes the same keywords: ``looks`` (calls at most), ``tools`` and ``tool_choice``
+    ("auto", "none", or a tool's name), ``cancel`` (an event that stops the answer and keeps it), and those of
+    `Settings`: ``max_new_tokens``, ``temperature``, ``top_p``, ``num_beams``, ``seed``, ``stop``, ``timeout``.
+    """
+
+    def __init__(self, agent: Agent, conversation: Conversation) -> None:
+        self.agent = agent
+        self._id = conversation
+
+    @property
+    def memory(self) -> Memory:
+        """Where the conversation is kept."""
+        return self.agent.memory
+
+    @property
+    def conversation(self) -> Conversation:
+        """The conversation as it is stored now."""
+        return self.memory.conversations.get(self._id.name)
+
+    @property
+    def name(self) -> str:
+        """The conversation's name."""
+        return self._id.name
+
+    @property
+    def images(self) -> list[NamedPicture]:
+        """The pictures of the conversation, crops among them, in the order they came."""
+        return self.memory.pictures.all(self._id)
+
+    @property
+    def turns(self) -> list[Turn]:
+        """The current branch, oldest turn first."""
+        return self.memory.turns.branch(self.conversation.head)
+
+    @property
+    def unfinished(self) -> Turn | None:
+        """What the branch ends with, if that is no finished answer: a question, a result, a broken answer."""
+        last = self.memory.turns.branch(self.conversation.head, last=1)
+        if not last or last[0].role == "system":
+            return None
+        return None if last[0].role == "assistant" and last[0].status == "complete" and not last[0].calls else last[0]
+
+    def add(self, source: Source, name: str | None = None, *, alt: str | None = None) -> NamedPicture:
+        """Put a picture into the conversation; the next question shows it.
+
+        ``name`` is how it is spoken of (``@bill``); without one it comes from the file's name. Raises
+        PictureRejected for what is no picture, InvalidInput for a name that is taken or can't be one.
+        """
+        return self.memory.pictures.add(self._id, Picture.load(source), name=name, alt=alt)
+
+    def ask(self, question: Asked, **wanted: Any) -> Answer:
+        """Ask, and wait for the whole answer.
+
+        Nothing is kept of a question that can't be asked. One that can is kept before the model runs, and an
+        answer that breaks off is kept as far as it came. Raises the errors of `looktwice.errors`.
+        """
+        return self._asked(question, self._wanted(wanted), unheard)
+
+    def stream(self, question: Asked, **wanted: Any) -> Generator[Event]:
+        """Ask, and follow the answer as it comes; the last event is ``Answered``. Leaving the loop stops it."""
+        checked = self._wanted(wanted)
+        return followed(lambda emit: self._asked(question, checked, emit), checked.cancel)
+
+    async def aask(self, question: Asked, **wanted: Any) -> Answer:
+        """``ask`` without blocking the event loop; cancelling the task stops the answer."""
+        answer: Answer | None = None
+        async for event in self.astream(question, **wanted):
+            if isinstance(event, Answered):
+                answer = event.answer
+        assert answer is not None
+        return answer
+
+    def astream(self, question: Asked, **wanted: Any) -> AsyncGenerator[Event]:
+        """``stream`` without blocking the event loop."""
+        checked = self._wanted(wanted)
+        return afollowed(lambda emit: self._asked(question, checked, emit), checked.cancel)
+
+    def retry(self, **wanted: Any) -> Answer:
+        """Answer the last question again; the answer that was there stays in the tree, on a branch of its own."""
+        return self._retried(self._wanted(wanted), unheard)
+
+    def stream_retry(self, **wanted: Any) -> Generator[Event]:
+        """``retry``, followed as it comes."""
+        checked = self._wanted(wanted)
+        return followed(lambda emit: self._retried(checked, emit), checked.cancel)
+
+    def go_on(self, **wanted: Any) -> Answer:
+        """Finish what is unfinished: answer the open question, or go on with the answer that broke off."""
+        return self._went_on(self._wanted(wanted), unheard)
+
+    def stream_go_on(self, **wanted: Any) -> Generator[Event]:
+        """``go_on``, followed as it comes."""
+        checked = self._wanted(wanted)
+        return followed(lambda emit: self._went_on(checked, emit), checked.cancel)
+
+    def decide(self, approval: int, approved: bool, *, note: str = "", **wanted: Any) -> Answer:
+        """Decide on a call that waits, and go on with its answer. ``note`` tells the model why it was refused."""
+        return self._decided(approval, approved, note, wanted, unheard)
+
+    def stream_decide(self, approval: int, approved: bool, *, note: str = "", **wanted: Any) -> Generator[Event]:
+        """``decide``, followed as it comes."""
+        cancel = wanted.setdefault("cancel", threading.Event())
+        return followed(lambda emit: self._decided(approval, approved, note, wanted, emit), cancel)
+
+    def approvals(self) -> list[Approval]:
+        """The calls of this conversation that wait for a decision."""
+        return self.memory.approvals.pending(self._id)
+
+    def undo(self) -> Turn | None:
+        """Take the last question back, with its answer; they stay in the tree. None if there is nothing."""
+        with self.memory.atomic():
+            question = self._last_question()
+            if question is not None:
+                self.memory.conversations.set_head(self._id, question.parent)
+        return question
+
+    def fork(self, at: Answer | Turn | int | None = None, *, name: str | None = None) -> Chat:
+        """Another conversation that shares everything up to ``at`` (the end, if not given)."""
+        turn = at.turn if isinstance(at, Answer) else at.id if isinstance(at, Turn) else at
+        place = {} if turn is None else {"at": turn}
+        return Chat(self.agent, self.memory.conversations.fork(self._id, name=name, **place))
+
+    def rename(self, name: str) -> None:
+        """Give the conversation another name. Raises InvalidInput if that is taken."""
+        self._id = self.memory.conversations.rename(self._id, name)
+
+    def delete(self) -> None:
+        """Delete the conversation; what forks of it need stays with them."""
+        self.memory.conversations.delete(self._id)
+
+    def forget(self, name: str) -> list[str]:
+        """Remove a picture and its crops, their bytes too if nothing else needs them; the turns stay."""
+        return self.memory.pictures.forget(self._id, name)
+
+    def prompt(self, question: Asked | None = None, *, tools: Iterable[ToolLike] | None = None) -> list[Row]:
+        """The composed prompt row by row with exact tokens, without loading weights.
+
+        With a ``question``: as it would be asked now; nothing of it is kept.
+        """
+        backend = self.agent.backend
+        if question is None:
+            return list(backend.rows(self._composed(self.turns)))
+        read, offered = Question.of(question), self._tools(tools)
+        try:
+            with self.memory.atomic():
+                raise _NotKept(self._composed(self._kept(read, offered)))
+        except _NotKept as composed:
+            return list(backend.rows(composed.prompt))
+
+    # --- how an ask goes
+
+    def _asked(self, question: Asked, wanted: _Wanted, emit: Emit) -> Answer:
+        backend, read = self.agent.backend, Question.of(question)
+        with self.agent.turn_of(self.name):
+            with self.memory.atomic():
+                turns = self._kept(read, wanted.plan.tools)
+                rows = backend.rows(self._composed(turns))
+                budget.require_fit(rows, backend.context, wanted.plan.settings.max_new_tokens)
+            return self._run(turns, wanted, emit).answer()
+
+    def _kept(self, question: Question, tools: Sequence[Tool]) -> list[Turn]:
+        """Keep a question, after what has changed of the standing instructions; the branch with it."""
+        conversation = self.conversation
+        branch = self.memory.turns.branch(conversation.head)
+        standing = standing_turn(branch, system=self.agent.system, tools=tools)
+        if standing is not None:
+            branch.append(self.memory.turns.append(conversation, standing))
+        parts = question.keep(self.memory, conversation, branch)
+        branch.append(self.memory.turns.append(conversation, Turn("user", parts)))
+        return branch
+
+    def _run(self, turns: Sequence[Turn], wanted: _Wanted, emit: Emit) -> Ask:
+        agent, told = self.agent, {spec.name for spec in standing_tools(turns)}
+        plan = replace(wanted.plan, tools=tuple(tool for tool in wanted.plan.tools if tool.name in told))
+        emit(Started(agent.backend.model, self.name, turns[-1].id))
+        if agent.backend.note:
+            emit(Notice(agent.backend.note))
+        agent.hooks.before_agent(self.name, turns)
+        return Ask(
+            agent.memory,
+            self.conversation,
+            agent.backend,
+            agent.hooks,
+            plan,
+            turns=turns,
+            emit=emit,
+            cancel=wanted.cancel,
+        )
+
+    def _retried(self, wanted: _Wanted, emit: Emit) -> Answer:
+        with self.agent.turn_of(self.name):
+            question = self._last_question()
+            if question is None:
+                raise InvalidInput(f"there is no question in {self.name!r} to ask again; ask one")
+            self.memory.conversations.set_head(self._id, question.id)
+            return self._run(self.memory.turns.branch(question.id), wanted, emit).answer()
+
+    def _went_on(self, wanted: _Wanted, emit: Emit) -> Answer:
+        with self.agent.turn_of(self.name):
+            turns, last = self.turns, self.unfinished
+            if last is None:
+                raise InvalidInput(f"nothing is unfinished in {self.name!r}; ask something")
+            if last.status == "paused":
+                waiting = ", ".join(str(a.id) for a in self.approvals())
+                raise InvalidInput(f"a call in {self.name!r} waits for a decision; run: looktwice approve {waiting}")
+            ask = self._run(turns, wanted, emit)
+            if last.calls:
+                ask.unknown_outcome(last.calls[0])
+                return ask.answer()
+            return ask.go_on() if last.role == "assistant" else ask.answer()
+
+    def _decided(self, approval: int, approved: bool, note: str, wanted: dict[str, Any], emit: Emit) -> Answer:
+        with self.agent.turn_of(self.name):
+            asked = self.memory.approvals.get(approval)
+            if asked.conversation != self.name:
+                raise InvalidInput(
+                    f"approval {approval} belongs to conversation {asked.conversation!r}, not {self.name!r}"
+                )
+            state: Any = asked.state
+            tools = self._tools(wanted.pop("tools", None))
+            if approved and asked.call.tool not in {tool.name for tool in tools}:
+                tools = (*tools, *find_tools([asked.call.tool]))
+            settings = {name: value for name, value in state["settings"].items() if value is not None}
+            checked = self._wanted({**settings, "looks": state["looks"], **wanted, "tools": tools})
+            self.memory.approvals.decide(approval, approved, note=note)
+            self.memory.turns.update(asked.turn, status="complete")
+            turns = self.memory.turns.branch(asked.turn)
+            ask = self._run(turns, checked, emit)
+            if approved:
+                ask.look(asked.call, turns[-1], approved=True)
+            else:
+                ask.refused(asked.call, note)
+            return ask.answer()
+
+    def _composed(self, turns: Sequence[Turn]) -> Prompt:
+        images = {fold(p.name): p for p in self.images}
+        return compose(turns, images, style=self.agent.backend.style)
+
+    def _last_question(self) -> Turn | None:
+        return next((turn for turn in reversed(self.turns) if turn.role == "user"), None)
+
+    def _tools(self, wanted: Iterable[ToolLike] | None) -> tuple[Tool, ...]:
+        return tuple(self.agent.tools if wanted is None else find_tools(wanted))
+
+    def _wanted(self, given: dict[str, Any]) -> _Wanted:
+        rest = dict(given)
+        tools = self._tools(rest.pop("tools", None))
+        looks = rest.pop("looks", None)
+        looks = self.agent.looks if looks is None else looks
+        choice: str = rest.pop("tool_choice", "auto")
+        cancel = rest.pop("cancel", None) or threading.Event()
+        if not isinstance(looks, int) or looks < 0:
+            raise InvalidInput(f"looks {looks!r} can't be used; give 0 or more")
+        if choice not in ("auto", "none") and choice not in {tool.name for tool in tools}:
+            raise UnknownName(
+                "tool", choice, (t.name for t in tools), hint="tool_choice is 'auto', 'none' or a tool on offer"
+            )
+        return _Wanted(Plan(looks, tools if looks else (), Settings.of(**rest), choice), cancel)
+
+
+class _NotKept(Exception):
+    """Carries a prompt out of a transaction that is rolled back."""
+
+    def __init__(self, prompt: Prompt) -> None:
+        self.prompt = prompt

@@ -1,0 +1,97 @@
+"""``looktwice ask``: one question, one answer."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Unpack
+
+import click
+
+from . import options
+from .output import Lines, is_plain, say_json
+
+if TYPE_CHECKING:
+    from ..chat import Chat, Image
+    from ..events import Event
+
+
+class AskOptions(options.AgentOptions, options.SettingOptions):
+    """Everything that ``ask`` takes beside the question."""
+
+    images: tuple[str, ...]
+    chat: str | None
+    as_json: bool
+    plain: bool
+    go_on: bool
+    retry: bool
+    tool_choice: str
+
+
+@click.command(short_help="Ask about pictures and print the answer.")
+@click.argument("question", required=False)
+@click.option("-i", "--image", "images", multiple=True, metavar="[NAME=]FILE", help="A picture; repeat for several.")
+@options.chat
+@click.option("--go-on", is_flag=True, help="Finish the answer that broke off, instead of a new question.")
+@click.option("--retry", is_flag=True, help="Answer the last question again, instead of a new one.")
+@options.agent_options
+@click.option(
+    "--tool-choice",
+    default="auto",
+    show_default=True,
+    metavar="auto|none|NAME",
+    help="Whether the model chooses to look, may not, or first has to with the tool NAME.",
+)
+@options.setting_options
+@options.json
+@options.plain
+def ask(question: str | None, **given: Unpack[AskOptions]) -> None:
+    """Ask QUESTION about pictures and print the answer.
+
+    Write a picture's name with an @: "Does the total on @bill match @menu?" A question of - is read from standard
+    input. The answer goes to standard output, looks and progress to standard error.
+
+    Exit status: 0 answered, 1 refused or failed, 2 not understood, 130 interrupted.
+    """
+    from .follow import ended, follow, stopped_by_interrupt
+
+    asked = _question(question, given)
+    pictures = [options.read_picture(spec) for spec in given["images"]]
+    lines = Lines(is_plain(given["plain"]))
+    with options.open_agent(given, lines) as agent, options.opened_chat(agent, given["chat"]) as chat:
+        if asked is not None and chat.unfinished is not None:
+            lines.tell("status", "the last question has no whole answer; --go-on would finish it")
+        with stopped_by_interrupt() as cancel:
+            shown = options.new_pictures(chat, pictures)
+            wanted = {**options.settings(given), "tool_choice": given["tool_choice"], "cancel": cancel}
+            events = _events(chat, asked, shown, given, wanted)
+            answer = follow(events, lines, quiet=given["as_json"])
+        if given["as_json"]:
+            say_json(answer.to_json())
+        if given["chat"] is None:
+            lines.tell("status", f"kept as conversation {chat.name!r} in {agent.memory.path}")
+    sys.exit(ended(answer, lines))
+
+
+def _question(question: str | None, given: AskOptions) -> str | None:
+    from ..question import Question
+
+    instead = given["go_on"] or given["retry"]
+    if instead and (question is not None or given["images"] or (given["go_on"] and given["retry"])):
+        raise click.UsageError("--go-on and --retry take the place of a question and its pictures; give one of them")
+    if instead and given["chat"] is None:
+        raise click.UsageError("--go-on and --retry need a conversation; add --chat NAME")
+    if question is None and not instead:
+        raise click.UsageError("a question is missing; write it in quotes, or - to read it from standard input")
+    asked = sys.stdin.read().strip() if question == "-" else question
+    if asked is not None:
+        Question.of(asked)  # an empty one is refused before a model is looked for
+    return asked
+
+
+def _events(
+    chat: Chat, question: str | None, pictures: list[Image], given: AskOptions, wanted: dict[str, Any]
+) -> Iterator[Event]:
+    if question is not None:
+        return chat.stream([*pictures, question], **wanted)
+    return chat.stream_go_on(**wanted) if given["go_on"] else chat.stream_retry(**wanted)

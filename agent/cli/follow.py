@@ -1,0 +1,162 @@
+"""Following an answer while it is made: words to standard output, looks and progress to standard error."""
+
+from __future__ import annotations
+
+import json
+import signal
+import threading
+from collections.abc import Collection, Generator, Iterator, Mapping
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+from ...memory.parts import ToolCallPart
+from ..answer import Answer
+from ..events import Answered, Called, Event, Notice, Paused, Returned, Started, Text
+from .output import Lines
+
+_PATIENCE = 1.0
+_REMINDER = 30.0
+
+
+@contextmanager
+def stopped_by_interrupt() -> Generator[threading.Event]:
+    """An event that the first Ctrl-C sets, so that the answer so far is kept; the second one interrupts."""
+    cancel = threading.Event()
+
+    def stop(signum: int, frame: FrameType | None) -> None:
+        if cancel.is_set():
+            raise KeyboardInterrupt
+        cancel.set()
+
+    if threading.current_thread() is not threading.main_thread():
+        yield cancel
+        return
+    before = signal.signal(signal.SIGINT, stop)
+    try:
+        yield cancel
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+class Progress:
+    """Says that work goes on when nothing was to be seen for a second, and again every 30 seconds.
+
+    Used with ``with``; ``rest`` and ``watch`` stop and start it in between.
+    """
+
+    def __init__(self, lines: Lines) -> None:
+        """Lines are written from a thread of its own."""
+        self._lines = lines
+        self._lock = threading.Lock()
+        self._timer: threading.Timer | None = None
+        self._waited = 0.0
+
+    def __enter__(self) -> Progress:
+        self.watch()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.rest()
+
+    def rest(self) -> None:
+        """Something is to be seen: say nothing until ``watch``."""
+        with self._lock:
+            if self._timer:
+                self._timer.cancel()
+            self._timer = None
+
+    def watch(self) -> None:
+        """Begin to wait."""
+        self.rest()
+        with self._lock:
+            self._waited = 0.0
+            self._wait(_PATIENCE)
+
+    def _wait(self, seconds: float) -> None:
+        """Remind after so many seconds; the lock is held."""
+        self._timer = threading.Timer(seconds, self._remind, (seconds,))
+        self._timer.daemon = True
+        self._timer.start()
+
+    def _remind(self, seconds: float) -> None:
+        with self._lock:
+            if self._timer is not threading.current_thread():
+                return
+            self._waited += seconds
+            first = seconds == _PATIENCE
+            self._lines.tell("status", "working; Ctrl-C stops" if first else f"still working, {self._waited:.0f} s")
+            self._wait(_REMINDER)
+
+
+def follow(
+    events: Iterator[Event], lines: Lines, *, quiet: bool = False, label: str = "", known: Collection[str] = ()
+) -> Answer:
+    """Show the events as they come, and return the answer.
+
+    ``quiet``: none of its words on standard output. ``label`` stands before its first word. ``known`` are lines
+    that were told before and aren't told again.
+    """
+    try:
+        with Progress(lines) as progress:
+            for event in events:
+                progress.rest()
+                if isinstance(event, Answered):
+                    return event.answer
+                if isinstance(event, Text):
+                    if not quiet:
+                        lines.answer(event.text, label)
+                    continue
+                _tell(event, lines, known)
+                progress.watch()
+    finally:
+        lines.close()
+    raise RuntimeError("the agent's events ended without an answer")
+
+
+def introduction(model: str) -> str:
+    """The line that says which model answers."""
+    return f"{model} answers"
+
+
+def ended(answer: Answer, lines: Lines) -> int:
+    """The exit status that an answer deserves, after a line on why it is not whole, if it isn't."""
+    match answer.finish:
+        case "stop" | "length":
+            return 0
+        case "cancelled":
+            lines.tell("status", "stopped; what was said is kept, and can be finished (go on) or asked again (retry)")
+            return 130
+        case "timeout":
+            lines.tell("error", "the time was over; what was said is kept; give a longer --timeout and go on or retry")
+            return 1
+        case "paused":
+            return 1
+
+
+def _tell(event: Event, lines: Lines, known: Collection[str]) -> None:
+    match event:
+        case Started(model):
+            if introduction(model) not in known:
+                lines.tell("status", introduction(model))
+        case Called(call):
+            lines.tell("tool", described(call))
+        case Returned(call, text, images, error):
+            told = ", ".join(filter(None, [text, *(f"picture {name}" for name in images)])) or "nothing"
+            lines.tell("tool", f"{call.tool} {'failed' if error else 'brought'}: {told}")
+        case Notice(text):
+            if text not in known:
+                lines.tell("status", text)
+        case Text() | Paused() | Answered():
+            pass
+
+
+def described(call: ToolCallPart) -> str:
+    """A call as one reads it: ``zoom(image="bill", box=[0, 0, 500, 500])``."""
+    return described_call(call.tool, call.arguments)
+
+
+def described_call(tool: str, arguments: Mapping[str, Any]) -> str:
+    """``described`` for a call whose parts are apart."""
+    values = (f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in arguments.items())
+    return f"{tool}({', '.join(values)})"

@@ -1,0 +1,174 @@
+"""The options that several commands share, and what they open."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Generator, Iterable
+from contextlib import contextmanager
+from functools import reduce
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
+
+import click
+
+from ...errors import StoreError
+from .output import Lines
+
+if TYPE_CHECKING:
+    from ...memory import Memory, Picture
+    from ..agent import Agent
+    from ..chat import Chat, Image
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+class AgentOptions(TypedDict):
+    """What is asked of the agent."""
+
+    db: str | None
+    model: str
+    device: str | None
+    tools: str
+    looks: int
+    system: str | None
+
+
+class SettingOptions(TypedDict):
+    """How the model writes; None leaves it to the agent."""
+
+    max_tokens: int | None
+    temperature: float | None
+    seed: int | None
+    timeout: float | None
+
+
+db = click.option("--db", envvar="LOOKTWICE_DB", metavar="FILE", help="The database. [env: LOOKTWICE_DB]")
+chat = click.option("--chat", envvar="LOOKTWICE_CHAT", metavar="NAME", help="The conversation. [env: LOOKTWICE_CHAT]")
+the_chat = click.option(
+    "--chat", envvar="LOOKTWICE_CHAT", metavar="NAME", required=True, help="The conversation. [env: LOOKTWICE_CHAT]"
+)
+only_chat = click.option("--chat", metavar="NAME", help="Only this conversation.")
+json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+plain = click.option("--plain", is_flag=True, help="Labelled lines, no colour. [also: NO_COLOR, ACCESSIBLE]")
+
+_AGENT = (
+    db,
+    click.option(
+        "--model",
+        envvar="LOOKTWICE_MODEL",
+        default="pocket",
+        show_default=True,
+        metavar="NAME",
+        help="A model's name or folder. [env: LOOKTWICE_MODEL]",
+    ),
+    click.option("--device", envvar="LOOKTWICE_DEVICE", help="Such as cuda, mps, cpu. [env: LOOKTWICE_DEVICE]"),
+    click.option("--tools", default="", metavar="NAMES", help="Tools that the model may call, such as zoom,ocr."),
+    click.option(
+        "--looks", type=click.IntRange(min=0), default=3, show_default=True, help="How often it may look again."
+    ),
+    click.option("--system", metavar="TEXT", help="Instructions for the model."),
+)
+_SETTINGS = (
+    click.option("--max-tokens", type=click.IntRange(min=1), metavar="N", help="The longest answer, in tokens; else 512."),
+    click.option("--temperature", type=click.FloatRange(min=0), metavar="T", help="0 always takes the likeliest word."),
+    click.option("--seed", type=int, metavar="N", help="Makes a temperature over 0 repeatable."),
+    click.option("--timeout", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS", help="The longest wait."),
+)
+
+
+def agent_options(command: _F) -> _F:
+    """Give a command the options of ``AgentOptions``."""
+    return reduce(lambda wrapped, option: option(wrapped), reversed(_AGENT), command)
+
+
+def setting_options(command: _F) -> _F:
+    """Give a command the options of ``SettingOptions``."""
+    return reduce(lambda wrapped, option: option(wrapped), reversed(_SETTINGS), command)
+
+
+def settings(given: SettingOptions) -> dict[str, Any]:
+    """The options that were given, under the names that ``Chat.ask`` takes."""
+    named = {"max_new_tokens": given["max_tokens"], **{k: given[k] for k in ("temperature", "seed", "timeout")}}
+    return {name: value for name, value in named.items() if value is not None}
+
+
+def open_agent(given: AgentOptions, lines: Lines) -> Agent:
+    """An agent over the chosen database. The model is found first, so that without one nothing is made."""
+    from .follow import Progress
+
+    with Progress(lines):
+        from ..agent import Agent
+        from ..backends import open_backend
+
+        agent = Agent(
+            open_backend(given["model"], device=given["device"]),
+            memory=given["db"],
+            tools=[name.strip() for name in given["tools"].split(",") if name.strip()],
+            looks=given["looks"],
+            system=given["system"],
+        )
+    if agent.memory.is_new and given["db"] is None:
+        lines.tell("status", f"conversations are kept in {agent.memory.path}")
+    return agent
+
+
+@contextmanager
+def opened_chat(agent: Agent, name: str | None) -> Generator[Chat]:
+    """A conversation, made if there is none; one that was made and stayed empty is deleted again."""
+    before = {conversation.name for conversation in agent.memory.conversations.list()}
+    opened = agent.chat(name)
+    try:
+        yield opened
+    finally:
+        if opened.name not in before and not opened.turns and not opened.images:
+            opened.delete()
+
+
+def open_memory(path: str | None) -> Memory:
+    """The chosen database, which must be there already. Raises StoreError if it isn't."""
+    from ...memory import Memory
+
+    require_database(path)
+    return Memory(path)
+
+
+def database(path: str | None) -> str:
+    """Where conversations are kept: the option, else LOOKTWICE_DB, else the user's data directory."""
+    from platformdirs import user_data_dir
+
+    given = path if path is not None else os.environ.get("LOOKTWICE_DB")
+    return os.path.expanduser(given or os.path.join(user_data_dir("looktwice", appauthor=False), "looktwice.db"))
+
+
+def require_database(path: str | None) -> None:
+    """Raises StoreError if the chosen database isn't there yet."""
+    found = database(path)
+    if found != ":memory:" and not Path(found).exists():
+        raise StoreError(f"no database at {found!r}; the first looktwice ask makes one, or name another with --db")
+
+
+def read_picture(spec: str) -> tuple[str | None, Picture]:
+    """The name, if one is given, and the picture of ``NAME=FILE`` or ``FILE``, checked before anything is kept.
+
+    A file whose own name has an equals sign is taken as a file. Raises PictureRejected and InvalidInput.
+    """
+    from ...memory import Picture, check_name
+
+    name, equals, path = spec.partition("=")
+    if not equals or Path(spec).exists():
+        return None, Picture.load(spec)
+    return check_name(name), Picture.load(path)
+
+
+def new_pictures(chat: Chat, given: Iterable[tuple[str | None, Picture]]) -> list[Image]:
+    """Those that the conversation doesn't have under that name: a command that is run again shows nothing twice."""
+    from ...memory import fold
+    from ..chat import Image
+
+    names = {(picture.key, fold(picture.name)) for picture in chat.images if not picture.forgotten}
+    keys = {key for key, _ in names}
+    return [
+        Image(picture, name)
+        for name, picture in given
+        if picture.key not in keys or (name is not None and (picture.key, fold(name)) not in names)
+    ]

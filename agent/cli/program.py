@@ -1,0 +1,111 @@
+"""The program ``looktwice``: finds a command, and turns every failure into one line and an exit status."""
+
+from __future__ import annotations
+
+import importlib
+import io
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+import click
+
+from ...errors import LookTwiceError
+from .output import printable
+
+# name: (module, what the command does); the line is shown without importing the module, a test compares it
+COMMANDS = {
+    "approve": ("approve", "List calls that wait for an approval, or decide one and go on."),
+    "ask": ("ask", "Ask about pictures and print the answer."),
+    "chat": ("chat", "Talk about pictures, line by line."),
+    "doctor": ("doctor", "Say what is installed, what is missing and how to get it."),
+    "export": ("transfer", "Write a conversation with its pictures to one zip file."),
+    "forget": ("images", "Remove a picture and its crops from a conversation."),
+    "fork": ("history", "Begin a new conversation that shares the turns so far."),
+    "images": ("images", "List the pictures of a conversation."),
+    "import": ("transfer", "Read a conversation from a zip file that export wrote."),
+    "log": ("history", "List conversations, or the turns of one."),
+    "models": ("models", "List the models that are known by name."),
+    "page": ("page", "Write a conversation as one HTML page."),
+    "prompt": ("prompt", "Count or show the prompt that the model would get."),
+    "search": ("history", "Find words in questions, answers, pictures' names and texts."),
+    "tools": ("tools", "List the tools that a model may be given."),
+    "verify": ("transfer", "Check every picture and every turn that is kept."),
+}
+
+
+class Program(click.Group):
+    """A group that imports a command when it is used, and ends each failure in one line."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names of all commands."""
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of that name, imported now; None if there is none."""
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f".{COMMANDS[cmd_name][0]}", __package__)
+        return getattr(module, "import_" if cmd_name == "import" else cmd_name)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The table of commands, without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, COMMANDS[name][1]) for name in self.list_commands(ctx)])
+
+    def main(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, args: Sequence[str] | None = None, prog_name: str | None = None, **extra: Any
+    ) -> NoReturn:
+        """Run a command line and exit: 0 done, 1 refused or failed, 2 not understood, 130 interrupted."""
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="backslashreplace")
+        sys.exit(self._run(args, prog_name or "looktwice", extra))
+
+    def _run(self, args: Sequence[str] | None, prog_name: str, extra: dict[str, Any]) -> int:
+        try:
+            extra["standalone_mode"] = False
+            status: object = super().main(args, prog_name, **extra)
+            return status if isinstance(status, int) else 0
+        except click.Abort:
+            return 130
+        except click.ClickException as error:
+            return _usage(error)
+        except LookTwiceError as error:
+            return _failed(str(error))
+        except Exception as error:
+            shown = f"internal error {type(error).__name__}: {error}"
+            return _failed(f"{shown}; set LOOKTWICE_DEBUG=1 to see where, and please report it")
+
+
+def _usage(error: click.ClickException) -> int:
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        error.show()
+        return error.exit_code
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    advice = f"; see: {context.command_path} --help" if context else ""
+    _line(f"{error.format_message().rstrip('.')}{advice}")
+    return error.exit_code
+
+
+def _failed(message: str) -> int:
+    if os.environ.get("LOOKTWICE_DEBUG"):
+        traceback.print_exc()
+    _line(message)
+    return 1
+
+
+def _line(message: str) -> None:
+    click.echo(f"error: {printable(' '.join(message.split()))}", err=True)
+
+
+@click.command(cls=Program, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="looktwice", message="%(prog)s %(version)s")
+def main() -> None:
+    """Talk about pictures with a model that may look again before it answers.
+
+    Pictures get names, and questions use them: "Does the total on @bill match @menu?" Everything is kept in one
+    SQLite file, so that a conversation goes on tomorrow, without the picture files.
+    """

@@ -1,0 +1,174 @@
+"""Pictures of a page: re-encoded without metadata, with the boxes that were looked at drawn on them."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from PIL import Image
+
+from ...errors import StoreError
+from ...memory import Box, Conversation, Memory, NamedPicture, fold
+from ..answer import Evidence
+from .markup import Safe, element, escape, join
+
+_LONGEST = 1000
+_LARGEST_SHOWN = 560
+_SMALLEST_SHOWN = 320
+_MOST_ENLARGED = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A box on a picture, in its pixels, and in words what it is. ``target`` is the picture that it became."""
+
+    box: Box
+    words: str
+    target: str | None = None
+    verdict: str | None = None
+
+
+class Figures:
+    """The pictures of one conversation, each embedded where it is first shown and referred to afterwards."""
+
+    def __init__(self, memory: Memory, conversation: Conversation) -> None:
+        """Pictures are read from ``memory`` when they are shown."""
+        self._memory = memory
+        self._named = {fold(picture.name): picture for picture in memory.pictures.all(conversation)}
+        self._marks: dict[str, list[Mark]] = defaultdict(list)
+        self._shown: set[str] = set()
+
+    @property
+    def waiting(self) -> list[str]:
+        """The names of pictures that were not shown so far and are still there."""
+        return [p.name for key, p in self._named.items() if key not in self._shown and not p.forgotten and not p.recipe]
+
+    def mark_crops(self, names: Iterable[str]) -> None:
+        """Draw where each of these crops lies on the picture that it comes from."""
+        for name in names:
+            crop = self._named.get(fold(name))
+            if crop is not None and crop.recipe is not None and not crop.forgotten:
+                root, box = self._memory.pictures.to_original(crop.key, (0, 0, crop.width, crop.height))
+                self._add(root, Mark(box, f"{crop.name}, the part from {place(box)}", target=crop.name))
+
+    def mark_evidence(self, evidence: Iterable[Evidence]) -> None:
+        """Draw where each piece of evidence was read."""
+        for item in evidence:
+            picture = self._named.get(fold(item.image))
+            if item.box is not None and picture is not None and not picture.forgotten:
+                root, _ = self._memory.pictures.to_original(picture.key, (0, 0, picture.width, picture.height))
+                read = f", read {item.read!r}" if item.read else ""
+                self._add(root, Mark(item.box, f"{item.claim}: {item.verdict}{read}", verdict=item.verdict))
+
+    def show(self, name: str) -> Safe:
+        """The picture as a figure; a reference if it stands above already; a note if it was removed."""
+        picture = self._named.get(fold(name))
+        if picture is None or picture.forgotten:
+            return element("p", f"Picture {name} was removed.", class_="note")
+        if fold(name) in self._shown:
+            return element("p", "Picture ", _link(picture.name), " stands above.", class_="note")
+        self._shown.add(fold(name))
+        try:
+            pixels = self._memory.pictures.pixels(picture.key)
+        except StoreError as error:
+            return element("p", f"Picture {name} can't be shown: {error}", class_="note")
+        return self._figure(picture, pixels)
+
+    def _add(self, key: str, mark: Mark) -> None:
+        if mark not in self._marks[key]:
+            self._marks[key].append(mark)
+
+    def _figure(self, picture: NamedPicture, pixels: Image.Image) -> Safe:
+        marks = self._marks[picture.key]
+        width, height = _shown_size(pixels.size)
+        img = element("img", src=_data_url(pixels), alt=alternative(picture), width=width, height=height)
+        frame = element("div", img, *([_overlay(pixels.size, marks)] if marks else []), class_="frame")
+        return element(
+            "figure",
+            frame,
+            _caption(picture, marks),
+            id=anchor(picture.name),
+            class_="crop" if picture.recipe else None,
+        )
+
+
+def alternative(picture: NamedPicture) -> str:
+    """The words that stand for a picture: its alt text, else its name with its caption or size."""
+    if picture.alt:
+        return picture.alt
+    if picture.caption:
+        return f"Picture {picture.name}: {picture.caption}"
+    return f"Picture {picture.name}, {picture.width} by {picture.height}"
+
+
+def anchor(name: str) -> str:
+    """The fragment under which a picture stands in the page."""
+    return f"picture-{fold(name)}"
+
+
+def place(box: Box) -> str:
+    """A box in words."""
+    return f"{box[0]}, {box[1]} to {box[2]}, {box[3]}"
+
+
+def _link(name: str) -> Safe:
+    return element("a", element("bdi", name), href=f"#{anchor(name)}")
+
+
+def _caption(picture: NamedPicture, marks: list[Mark]) -> Safe:
+    size = f"{picture.width} by {picture.height} pixels"
+    made = f", made by {picture.tool}" if picture.tool else ""
+    title = element("p", element("strong", element("bdi", picture.name)), f", {size}{made}")
+    caption = [] if not picture.caption else [element("p", picture.caption, dir="auto")]
+    boxes = [element("ol", *(_item(mark) for mark in marks), aria_label="Boxes drawn on the picture")] if marks else []
+    return element("figcaption", title, *caption, *boxes)
+
+
+def _item(mark: Mark) -> Safe:
+    if mark.target is None:
+        return element("li", mark.words, dir="auto")
+    return element("li", _link(mark.target), mark.words.removeprefix(mark.target))
+
+
+def _overlay(size: tuple[int, int], marks: list[Mark]) -> Safe:
+    width, height = size
+    letter = max(6, round(max(size) / 26))
+    drawn = join(_drawn(mark, number, letter) for number, mark in enumerate(marks, start=1))
+    return element("svg", drawn, view_box=f"0 0 {width} {height}", aria_hidden="true", focusable="false")
+
+
+def _drawn(mark: Mark, number: int, letter: int) -> Safe:
+    x0, y0, x1, y1 = mark.box
+    area = {"x": x0, "y": y0, "width": max(1, x1 - x0), "height": max(1, y1 - y0)}
+    outline = [element("rect", class_=kind, **area) for kind in ("halo", "line")]
+    above = y0 - letter / 3 if y0 > letter * 1.3 else y0 + letter
+    label = element("text", str(number), x=x0, y=round(above), font_size=letter, stroke_width=max(2, letter // 6))
+    return element("g", element("title", mark.words), *outline, label, class_=mark.verdict)
+
+
+def _shown_size(size: tuple[int, int]) -> tuple[int, int]:
+    longest = max(size)
+    if longest >= _SMALLEST_SHOWN:
+        scale = min(1.0, _LARGEST_SHOWN / longest)
+    else:
+        scale = min(_MOST_ENLARGED, _SMALLEST_SHOWN / longest)
+    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
+
+
+def _data_url(pixels: Image.Image) -> Safe:
+    """Fresh bytes of the pixels alone, so that nothing that a camera wrote beside them is passed on."""
+    small = pixels.copy()
+    small.thumbnail((_LONGEST, _LONGEST), Image.Resampling.LANCZOS)
+    png, jpeg = _encoded(small, "PNG", optimize=True), _encoded(small, "JPEG", quality=85)
+    mime, data = ("png", png) if len(png) <= 1.5 * len(jpeg) else ("jpeg", jpeg)
+    return escape(f"data:image/{mime};base64,{base64.b64encode(data).decode('ascii')}")
+
+
+def _encoded(pixels: Image.Image, kind: str, *, quality: int = 85, optimize: bool = False) -> bytes:
+    bare = Image.frombytes("RGB", pixels.size, pixels.convert("RGB").tobytes())
+    out = io.BytesIO()
+    bare.save(out, kind, quality=quality, optimize=optimize)
+    return out.getvalue()

@@ -1,0 +1,148 @@
+"""Exchanges as HTML: questions, looks, answers, evidence and cost, each under its heading."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from itertools import groupby
+from typing import TypeAlias
+
+from ...memory.parts import ImagePart, Part, TextPart, ToolCallPart, ToolResultPart, ToolsPart, Turn
+from ..answer import Evidence, Timing, Usage
+from ..record import Record
+from .branch import Exchange, brought_by
+from .figures import Figures, place
+from .markup import Safe, element, join
+
+_Results: TypeAlias = Mapping[str, tuple[Turn, ToolResultPart]]
+
+_STATUS = {
+    "partial": "This answer broke off.",
+    "paused": "A call waits for an approval.",
+}
+_FINISH = {
+    "length": "The answer was cut: it reached the most tokens that it was allowed.",
+    "cancelled": "The answer was stopped.",
+    "timeout": "The answer was stopped: its time was over.",
+}
+_SIGNS = {"agree": "\u2713", "conflict": "\u2717", "unreadable": "?", "unchecked": "\u2013"}
+_EVIDENCE = ("Picture", "Box", "Claim", "Read", "Verdict")
+
+
+class Script:
+    """Writes the exchanges of one page, in order, and counts their questions."""
+
+    def __init__(self, figures: Figures, lang: str) -> None:
+        """``lang`` is the language of the conversation's own words; the labels are English."""
+        self._figures = figures
+        self._lang = None if lang == "en" else lang
+        self.asked = 0
+
+    def show(self, exchange: Exchange) -> Safe:
+        """Both sides of an exchange."""
+        out = [self._setup(turn) for turn in exchange.setup]
+        if exchange.question is not None:
+            self.asked += 1
+            out.append(self._question(exchange.question))
+        if exchange.replies:
+            out.append(self._answer(exchange.replies))
+        elif exchange.question is not None:
+            out.append(_note("There is no answer yet."))
+        return join(out)
+
+    def _question(self, turn: Turn) -> Safe:
+        heading = element("h2", f"Question {self.asked} ", _time(turn))
+        return element("article", heading, *self._parts(turn.parts), class_="question")
+
+    def _answer(self, turns: Sequence[Turn]) -> Safe:
+        models = ", ".join(dict.fromkeys(turn.model for turn in turns if turn.model))
+        heading = element("h2", f"Answer {self.asked} ", *([element("small", models)] if models else []))
+        results = {part.id: (turn, part) for turn in turns for part in turn.parts if isinstance(part, ToolResultPart)}
+        body: list[Safe] = []
+        looks = 0
+        for turn in turns:
+            if turn.role == "assistant":
+                body += [*self._parts(turn.parts)]
+                for call in turn.calls:
+                    looks += 1
+                    body.append(self._look(call, looks, results))
+                body += self._record(turn)
+        return element("article", heading, *body, class_="answer")
+
+    def _look(self, call: ToolCallPart, number: int, results: _Results) -> Safe:
+        values = ", ".join(f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in call.arguments.items())
+        written = element("p", element("code", f"{call.tool}({values})", dir="ltr"))
+        result = results.get(call.id)
+        body = [_note("It has no result.")] if result is None else self._result(*result)
+        return element("section", element("h3", f"Look {number}: {call.tool}"), written, *body, class_="look")
+
+    def _result(self, turn: Turn, result: ToolResultPart) -> list[Safe]:
+        text = f"Error: {result.text}" if result.error else result.text
+        said = [element("pre", text, dir="auto", lang=self._lang)] if text else []
+        return [*said, *(self._figures.show(name) for name in brought_by(turn, result))]
+
+    def _parts(self, parts: Iterable[Part]) -> list[Safe]:
+        out: list[Safe] = []
+        for shows_pictures, run in groupby(parts, lambda part: isinstance(part, ImagePart)):
+            if shows_pictures:
+                pictures = [self._figures.show(part.name) for part in run if isinstance(part, ImagePart)]
+                out.append(element("div", *pictures, class_="pictures"))
+            else:
+                out += [self._words(text) for part in run if isinstance(part, TextPart) for text in _paragraphs(part)]
+        return out
+
+    def _words(self, text: str, tag: str = "p") -> Safe:
+        return element(tag, text, dir="auto", lang=self._lang)
+
+    def _setup(self, turn: Turn) -> Safe:
+        body = [self._words(part.text) for part in turn.parts if isinstance(part, TextPart)]
+        for part in turn.parts:
+            if isinstance(part, ToolsPart):
+                tools = [element("li", element("code", spec.name), f": {spec.description}") for spec in part.tools]
+                body.append(element("ul", *tools) if tools else element("p", "No tools from here on."))
+        return element("details", element("summary", "Instructions and tools"), *body)
+
+    def _record(self, turn: Turn) -> list[Safe]:
+        record = Record.of(turn)
+        told = [_FINISH.get(record.finish or "") or _STATUS.get(turn.status), *record.notices]
+        notes = [_note(note) for note in dict.fromkeys(told) if note]
+        evidence = [self._evidence(record.evidence)] if record.evidence else []
+        cost = [_cost(record)] if record.usage or record.timing else []
+        return [*notes, *evidence, *cost]
+
+    def _evidence(self, evidence: Sequence[Evidence]) -> Safe:
+        heads = element("tr", *(element("th", head, scope="col") for head in _EVIDENCE))
+        body = element("tbody", *(self._evidence_row(item) for item in evidence))
+        table = element("table", element("caption", "Evidence"), element("thead", heads), body)
+        return element("div", table, class_="scroll", tabindex=0, role="region", aria_label="Evidence")
+
+    def _evidence_row(self, item: Evidence) -> Safe:
+        picture = element("th", element("bdi", item.image), scope="row")
+        box = element("td", place(item.box) if item.box else "whole picture")
+        verdict = element("td", f"{_SIGNS[item.verdict]} {item.verdict}", class_=item.verdict)
+        return element("tr", picture, box, self._words(item.claim, "td"), self._words(item.read, "td"), verdict)
+
+
+def _paragraphs(part: TextPart) -> list[str]:
+    return [paragraph for paragraph in part.text.split("\n\n") if paragraph.strip()]
+
+
+def _note(text: str) -> Safe:
+    return element("p", text, class_="note")
+
+
+def _cost(record: Record) -> Safe:
+    usage, timing = record.usage or Usage(), record.timing or Timing()
+    first = "" if timing.first_token is None else f", first word after {timing.first_token:.1f}"
+    prompt = f"{usage.prompt} tokens: {usage.reused} reused, {usage.new} new; {usage.image} of them for pictures"
+    rows = [("Prompt", prompt), ("Answer", f"{usage.output} tokens"), ("Seconds", f"{timing.total:.1f}{first}")]
+    if record.confidence is not None:
+        rows.append(("Confidence", f"{record.confidence:.0%}, the mean probability of the answer's tokens"))
+    lines = [join([element("dt", name), element("dd", value)]) for name, value in rows]
+    return element("details", element("summary", "Cost and time"), element("dl", *lines))
+
+
+def _time(turn: Turn) -> Safe:
+    when = datetime.fromtimestamp(turn.created, UTC)
+    return element("time", f"{when:%Y-%m-%d %H:%M} UTC", datetime=f"{when:%Y-%m-%dT%H:%M:%SZ}")

@@ -1,0 +1,102 @@
+"""Where a call meets the pictures of a conversation: look up, check, approve, run, name what comes back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from ..errors import BadArguments, UnknownName
+from ..memory import Box, Conversation, Memory, NamedPicture, Picture, fold
+from ..memory.parts import ToolCallPart, Turn
+from ..tools import Crop, Tool, ToolResult, View
+from .answer import Look
+from .hooks import Cancel, Hooks, Pause, ToolRequest
+
+
+class Toolbox:
+    """The tools of one ask, on the pictures of its conversation."""
+
+    def __init__(self, memory: Memory, conversation: Conversation, tools: Sequence[Tool], hooks: Hooks) -> None:
+        self._memory = memory
+        self._conversation = conversation
+        self._tools = {tool.name: tool for tool in tools}
+        self._hooks = hooks
+        self._images: dict[str, NamedPicture] | None = None
+
+    def images(self) -> Mapping[str, NamedPicture]:
+        """The conversation's pictures by folded name."""
+        if self._images is None:
+            self._images = {fold(p.name): p for p in self._memory.pictures.all(self._conversation)}
+        return self._images
+
+    def run(self, call: ToolCallPart, looks: Sequence[Look], *, approved: bool, seconds: float | None) -> ToolResult:
+        """The result of a call, through the hooks. Raises Pause for a tool that acts and isn't approved.
+
+        Everything else that goes wrong becomes a result that says so in one line: the model reads it.
+        ``seconds`` is what is left of the ask's time.
+        """
+
+        def handler(request: ToolRequest) -> ToolResult:
+            return self._checked(request, looks, seconds)
+
+        try:
+            request = ToolRequest(self._conversation.name, call, self._tools.get(call.tool), approved)
+            return self._hooks.tool(request, handler)
+        except Cancel as cancel:
+            return ToolResult(text=f"the call was refused: {cancel}", error=True)
+        except (BadArguments, UnknownName) as error:
+            return ToolResult(text=str(error), error=True)
+
+    def register(self, call: ToolCallPart, result: ToolResult, turn: Turn) -> tuple[str, ...]:
+        """Name the pictures that a result brought, and keep what was read. Crops are kept as recipes."""
+        names: list[str] = []
+        with self._memory.atomic():
+            for picture in result.pictures:
+                kept = self._crop(picture, call, turn) if isinstance(picture, Crop) else self._new(picture, call)
+                names.append(kept.name)
+            for key, text in result.readings.items():
+                self._memory.pictures.note(key, "text", text)
+        self._images = None
+        return tuple(names)
+
+    def _checked(self, request: ToolRequest, looks: Sequence[Look], seconds: float | None) -> ToolResult:
+        tool, call = request.tool, request.call
+        if tool is None:
+            raise UnknownName("tool", call.tool, self._tools)
+        used = sum(look.tool == tool.name for look in looks)
+        if tool.max_calls is not None and used >= tool.max_calls:
+            return ToolResult(text=f"{tool.name} was called {used} times, which is its limit; answer now", error=True)
+        there = [p.name for p in self.images().values() if not p.forgotten]
+        arguments = tool.validate(call.arguments, there)
+        if tool.acts and not request.approved:
+            raise Pause(f"{tool.name} acts outside the conversation")
+        limit = tool.timeout if seconds is None else min(tool.timeout, seconds)
+        return tool.run(arguments, self._view, timeout=limit)
+
+    def _view(self, name: str) -> View:
+        picture = self.images()[fold(name)]
+
+        def to_original(box: Box) -> Box:
+            return self._memory.pictures.to_original(picture.key, box)[1]
+
+        return View(
+            picture.name,
+            picture.key,
+            (picture.width, picture.height),
+            lambda: self._memory.pictures.pixels(picture.key),
+            to_original,
+        )
+
+    def _crop(self, crop: Crop, call: ToolCallPart, turn: Turn) -> NamedPicture:
+        return self._memory.pictures.add_recipe(
+            self._conversation, crop.recipe(), stem=f"{crop.view.name}.{call.tool}", tool=call.tool, turn=turn.id
+        )
+
+    def _new(self, image: object, call: ToolCallPart) -> NamedPicture:
+        """A picture that a tool drew itself: kept as PNG, named after the picture it was made from, if any."""
+        picture = Picture.load(image)  # pyright: ignore[reportArgumentType]
+        tool = self._tools.get(call.tool)
+        parents = [str(call.arguments[p]) for p in (tool.spec.pictures if tool else ()) if p in call.arguments]
+        stem = f"{parents[0]}.{call.tool}" if parents else call.tool
+        taken = {fold(p.name) for p in self._memory.pictures.all(self._conversation)}
+        number = next(n for n in range(1, len(taken) + 2) if fold(f"{stem}{n}") not in taken)
+        return self._memory.pictures.add(self._conversation, picture, name=f"{stem}{number}")

@@ -1,0 +1,246 @@
+"""The LLaVA backend on real models: the one that ships, and small ones of every family with random weights."""
+
+from __future__ import annotations
+
+import math
+import shutil
+import threading
+from pathlib import Path
+from typing import Any
+
+import checkpoints
+import pytest
+import scenes
+from PIL import Image
+
+from looktwice.agent.answer import Finish
+from looktwice.agent.backends import Done, Settings, Token, open_backend
+from looktwice.agent.backends.llava import LlavaBackend
+from looktwice.agent.prompt import Message, Prompt, Shown, Tier, Words, Written
+from looktwice.errors import InvalidInput, ModelError
+
+PICTURES = {
+    "a": scenes.scene(("red", "circle", "top left"), ("blue", "square", "bottom right")),
+    "b": scenes.scene(("green", "circle", "right"), ("orange", "triangle", "bottom left")),
+}
+
+
+@pytest.fixture(scope="module")
+def pocket() -> LlavaBackend:
+    return open_backend("pocket", device="cpu")
+
+
+def shown(name: str, tier: Tier = "full") -> list[Words | Shown]:
+    return [Words(f"Image {name}:\n"), Shown(name, name, PICTURES[name].size, tier), Words("\n")]
+
+
+def asked(question: str, *names: str) -> Prompt:
+    return Prompt((Message("user", (*(s for name in names for s in shown(name)), Words(question))),))
+
+
+def answer(backend: LlavaBackend, prompt: Prompt, *, cancel: threading.Event | None = None, **settings: Any) -> Done:
+    stream = backend.generate(prompt, Settings.of(**settings), pixels=PICTURES.__getitem__, cancel=cancel)
+    return next(item for item in stream if isinstance(item, Done))
+
+
+@pytest.mark.parametrize(
+    ("question", "expected"),
+    [
+        ("What colour is the circle in @a?", "red"),
+        ("What colour is the circle in @b?", "green"),
+        ("What shape is blue in @a?", "square"),
+        ("Where is the triangle in @b?", "bottom left"),
+    ],
+)
+def test_pocket_answers_by_picture_name(pocket: LlavaBackend, question: str, expected: str) -> None:
+    done = answer(pocket, asked(question, "a", "b"))
+    assert (done.text, done.finish) == (expected, "stop")
+    assert math.exp(sum(done.logprobs)) > 0.5
+
+
+def test_exchanged_pictures_exchange_the_answers(pocket: LlavaBackend) -> None:
+    question = "What colour is the circle in @a?"
+    assert answer(pocket, asked(question, "a", "b")).text == "red"
+    exchanged = asked(question, "a", "b").messages[0].segments
+    keys = {"a": "b", "b": "a"}
+    segments = tuple(Shown(s.name, keys[s.key], s.size) if isinstance(s, Shown) else s for s in exchanged)
+    assert answer(pocket, Prompt((Message("user", segments),))).text == "green"
+
+
+@pytest.mark.parametrize("family", checkpoints.FAMILIES)
+def test_every_family_loads_and_answers_about_two_pictures(family: str) -> None:
+    backend = open_backend(str(checkpoints.saved(family)), device="cpu")
+    done = answer(backend, asked("Same total?", "a", "b"), max_new_tokens=8)
+    encoded = backend.checkpoint.encoder.encode(asked("Same total?", "a", "b"))
+    assert done.usage.prompt == len(encoded.ids)
+    assert done.usage.image == 2 * backend.checkpoint.encoder.images.count((320, 320))
+    assert done.ids is not None
+    assert not set(done.ids) & set(backend.checkpoint.encoder.control.values())
+
+
+def test_the_streamed_words_are_the_answer(pocket: LlavaBackend) -> None:
+    stream = list(pocket.generate(asked("Describe @a.", "a"), Settings(), pixels=PICTURES.__getitem__))
+    done = stream[-1]
+    assert isinstance(done, Done)
+    tokens = [item for item in stream if isinstance(item, Token)]
+    assert "".join(token.text for token in tokens) == done.text
+    assert [token.logprob for token in tokens] == list(done.logprobs)
+    assert all(token.logprob <= 0 <= token.entropy for token in tokens)
+
+
+def test_log_probabilities_are_those_of_a_plain_forward_pass(pocket: LlavaBackend) -> None:
+    import torch
+
+    prompt = asked("Describe @a.", "a")
+    done = answer(pocket, prompt, max_new_tokens=6)
+    encoded = pocket.checkpoint.encoder.encode(prompt)
+    model = pocket._loaded()  # pyright: ignore[reportPrivateUsage]
+    inputs = pocket.checkpoint.processor.image_processor(images=[PICTURES["a"]], return_tensors="pt")
+    assert done.ids is not None
+    ids = torch.tensor([[*encoded.ids, *done.ids]])
+    with torch.inference_mode():
+        logits = model(input_ids=ids, attention_mask=torch.ones_like(ids), **inputs).logits[0]
+    wanted = torch.log_softmax(logits.float(), -1)[len(encoded.ids) - 1 : -1].gather(1, torch.tensor(done.ids)[:, None])
+    assert list(done.logprobs) == pytest.approx([float(value) for value in wanted.flatten()], abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("settings", "text", "finish"),
+    [
+        ({"max_new_tokens": 2}, "a red", "length"),
+        ({"stop": "circle"}, "a red ", "stop"),
+        ({"stop": ("nothing like it",)}, None, "stop"),
+    ],
+)
+def test_where_an_answer_ends(pocket: LlavaBackend, settings: dict[str, Any], text: str | None, finish: Finish) -> None:
+    done = answer(pocket, asked("Describe @a.", "a"), **settings)
+    assert done.finish == finish
+    assert text is None or done.text == text
+    assert (done.ids is None) == (settings.get("stop") == "circle")
+
+
+def test_cancel_ends_within_one_token_and_the_prefix_stays_usable(pocket: LlavaBackend) -> None:
+    prompt, cancel = asked("Describe @b.", "b"), threading.Event()
+    whole = answer(pocket, prompt)
+    seen: list[Token] = []
+    for item in pocket.generate(prompt, Settings(), pixels=PICTURES.__getitem__, cancel=cancel):
+        if isinstance(item, Token):
+            seen.append(item)
+            cancel.set()
+    assert len(seen) <= 3  # the one that was heard, and those already on their way
+    assert answer(pocket, prompt).ids == whole.ids
+
+
+def test_an_answer_that_broke_off_goes_on_word_for_word(pocket: LlavaBackend) -> None:
+    prompt = asked("Describe @a.", "a")
+    whole = answer(pocket, prompt)
+    part = answer(pocket, prompt, max_new_tokens=3)
+    broken = Message("assistant", (Written((Words(part.text),), part.ids, part.tokenizer),))
+    rest = answer(pocket, Prompt((*prompt.messages, broken), open_answer=True))
+    assert part.text + rest.text == whole.text
+    assert (*(part.ids or ()), *(rest.ids or ())) == whole.ids
+
+
+def test_sampling_is_repeatable_by_its_seed_and_leaves_torchs_own_state_alone(pocket: LlavaBackend) -> None:
+    import torch
+
+    prompt = asked("Describe @a.", "a")
+    state = torch.random.get_rng_state()
+    first, again = (answer(pocket, prompt, temperature=3.0, seed=5, max_new_tokens=20).ids for _ in range(2))
+    other = answer(pocket, prompt, temperature=3.0, seed=6, max_new_tokens=20).ids
+    assert first == again != other
+    assert torch.equal(state, torch.random.get_rng_state())
+
+
+def test_beams_answer_and_say_where_they_make_no_sense(pocket: LlavaBackend) -> None:
+    from looktwice.agent.calls import Offer
+    from looktwice.tools import find_tools
+
+    assert answer(pocket, asked("What colour is the circle in @a?", "a"), num_beams=3).text == "red"
+    offer = Offer((find_tools(["zoom"])[0].spec,), ("a",))
+    with pytest.raises(InvalidInput, match="num_beams 3 can't be used with tools"):
+        list(pocket.generate(asked("x"), Settings(num_beams=3), pixels=PICTURES.__getitem__, offer=offer))
+
+
+def test_a_thumbnail_costs_the_base_view_alone(pocket: LlavaBackend) -> None:
+    prompt = Prompt((Message("user", (*shown("a", "thumbnail"), Words("What colour is the circle in @a?"))),))
+    done = answer(pocket, prompt)
+    assert (done.usage.image, done.text) == (37, "red")
+
+
+def test_an_unfinished_iterator_ends_the_generation(pocket: LlavaBackend) -> None:
+    stream = pocket.generate(asked("Describe @a.", "a"), Settings(), pixels=PICTURES.__getitem__)
+    assert isinstance(next(stream), Token)
+    stream.close()
+    assert not [thread for thread in threading.enumerate() if thread.name == "looktwice-generate"]
+
+
+def test_what_fails_inside_comes_out_once_in_one_line(pocket: LlavaBackend) -> None:
+    def broken(key: str) -> Image.Image:
+        raise RuntimeError("disk\non fire")
+
+    prompt = Prompt((Message("user", (Shown("z", "never seen", (40, 40)), Words("\nWhat?"))),))
+    with pytest.raises(ModelError, match=r"^the model failed: RuntimeError: disk$"):
+        list(pocket.generate(prompt, Settings(), pixels=broken))
+    assert answer(pocket, asked("What colour is the circle in @a?", "a")).text == "red"
+
+
+# --- loading
+
+PUBLIC = "llava-hf/llava-v1.6-mistral-7b-hf"
+DOWNLOAD = f"run: hf download {PUBLIC}"
+ADVICE = f"give 'pocket', a folder, or a hub name such as {PUBLIC!r}"
+
+
+@pytest.mark.parametrize(
+    ("model", "line"),
+    [
+        (
+            PUBLIC,
+            f"the model {PUBLIC!r} is not on this machine and looktwice never downloads; run: hf download {PUBLIC}",
+        ),
+        ("poket", f"no model 'poket'; {ADVICE}"),
+        ("./nowhere", f"no model './nowhere'; {ADVICE}"),
+        ("", f"no model ''; {ADVICE}"),
+    ],
+)
+def test_a_model_that_is_not_there_is_one_line_with_what_to_run(model: str, line: str) -> None:
+    with pytest.raises(ModelError) as error:
+        open_backend(model)
+    assert str(error.value) == line
+
+
+def test_a_folder_without_a_checkpoint_is_said(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"has no config\.json; give the folder of a saved LLaVA checkpoint"):
+        open_backend(str(tmp_path))
+
+
+def test_a_checkpoint_of_another_kind_is_said(tmp_path: Path) -> None:
+    import transformers
+
+    config: Any = transformers.GPT2Config()
+    config.save_pretrained(tmp_path)
+    shutil.copy(checkpoints.saved("chatml", weights=False) / "tokenizer.json", tmp_path)
+    with pytest.raises(ModelError, match=r"is a 'gpt2' checkpoint; looktwice runs llava, llava_next|can't be read"):
+        open_backend(str(tmp_path))
+
+
+def test_missing_weights_are_said_at_the_first_question() -> None:
+    backend = open_backend(str(checkpoints.saved("chatml", weights=False)), device="cpu")
+    assert sum(row.tokens for row in backend.rows(asked("What?", "a"))) > 0
+    with pytest.raises(ModelError, match="has no weights that can be read"):
+        answer(backend, asked("What?", "a"))
+
+
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        ({"device": "tpu"}, "device 'tpu' is not there; this machine has: cpu"),
+        ({"dtype": "int8"}, "dtype 'int8' is unknown; give 'float32', 'bfloat16' or 'float16'"),
+        ({"chat_format": "mistrel"}, "no chat format named 'mistrel'; did you mean 'mistral'?"),
+    ],
+)
+def test_a_wrong_option_is_one_line(options: dict[str, str], line: str) -> None:
+    with pytest.raises(Exception) as error:
+        open_backend("pocket", **options)
+    assert str(error.value).startswith(line)

@@ -110,6 +110,8 @@ def follow(
                 _tell(event, lines, known)
                 progress.watch()
     finally:
+        if isinstance(events, Generator):  # left early: the answer so far is kept before the database is closed
+            events.close()
         lines.close()
     raise RuntimeError("the agent's events ended without an answer")
 

@@ -28,7 +28,7 @@ class AgentOptions(TypedDict):
     db: str | None
     model: str
     device: str | None
-    tools: str
+    tools: str | None
     looks: int
     system: str | None
 
@@ -62,14 +62,20 @@ _AGENT = (
         help="A model's name or folder. [env: LOOKTWICE_MODEL]",
     ),
     click.option("--device", envvar="LOOKTWICE_DEVICE", help="Such as cuda, mps, cpu. [env: LOOKTWICE_DEVICE]"),
-    click.option("--tools", default="", metavar="NAMES", help="Tools that the model may call, such as zoom,ocr."),
+    click.option(
+        "--tools",
+        metavar="NAMES",
+        help="Tools that the model may call, such as zoom,ocr, or none; else those of the last question.",
+    ),
     click.option(
         "--looks", type=click.IntRange(min=0), default=3, show_default=True, help="How often it may look again."
     ),
     click.option("--system", metavar="TEXT", help="Instructions for the model."),
 )
 _SETTINGS = (
-    click.option("--max-tokens", type=click.IntRange(min=1), metavar="N", help="The longest answer, in tokens; else 512."),
+    click.option(
+        "--max-tokens", type=click.IntRange(min=1), metavar="N", help="The longest answer, in tokens; else 512."
+    ),
     click.option("--temperature", type=click.FloatRange(min=0), metavar="T", help="0 always takes the likeliest word."),
     click.option("--seed", type=int, metavar="N", help="Makes a temperature over 0 repeatable."),
     click.option("--timeout", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS", help="The longest wait."),
@@ -103,13 +109,19 @@ def open_agent(given: AgentOptions, lines: Lines) -> Agent:
         agent = Agent(
             open_backend(given["model"], device=given["device"]),
             memory=given["db"],
-            tools=[name.strip() for name in given["tools"].split(",") if name.strip()],
+            tools=_tool_names(given["tools"]),
             looks=given["looks"],
             system=given["system"],
         )
     if agent.memory.is_new and given["db"] is None:
         lines.tell("status", f"conversations are kept in {agent.memory.path}")
     return agent
+
+
+def _tool_names(given: str | None) -> list[str] | None:
+    if given is None:
+        return None
+    return [name.strip() for name in given.split(",") if name.strip() not in ("", "none")]
 
 
 @contextmanager

@@ -22,7 +22,8 @@ class Agent:
     ``model`` is "pocket" (ships with the package), the folder of a saved checkpoint, a hub name whose
     weights are on this machine, or a `Backend`. ``memory`` is a path, ``":memory:"``, a `Memory`, or None for
     ``LOOKTWICE_DB`` or the user's data directory. ``tools`` are names ("zoom", "ocr"), `Tool` objects or
-    plain functions. ``looks`` is how often it may call one before it must answer. ``system`` are your standing
+    plain functions; without any, a conversation keeps those that it was last asked with, and ``()`` takes them back.
+    ``looks`` is how often it may call one before it must answer. ``system`` are your standing
     instructions. ``device``, ``dtype`` and ``quantize`` are for checkpoints; ``chat_format`` names a family
     where it can't be recognised. Weights are loaded at the first question, or never if none is asked.
     """
@@ -32,7 +33,7 @@ class Agent:
         model: str | Backend = "pocket",
         *,
         memory: str | os.PathLike[str] | Memory | None = None,
-        tools: Iterable[str | Tool | Callable[..., Any]] = (),
+        tools: Iterable[str | Tool | Callable[..., Any]] | None = None,
         hooks: Iterable[Hook] = (),
         looks: int = 3,
         system: str | None = None,
@@ -43,7 +44,7 @@ class Agent:
     ) -> None:
         if looks < 0:
             raise InvalidInput(f"looks {looks!r} can't be used; give 0 or more")
-        self.tools = find_tools([tools] if isinstance(tools, str) else tools)
+        self.tools = None if tools is None else find_tools([tools] if isinstance(tools, str) else tools)
         self.hooks = Hooks(tuple(hooks))
         self.looks = looks
         self.system = system

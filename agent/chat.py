@@ -19,7 +19,7 @@ from .follow import afollowed, followed, unheard
 from .looks import Ask, Plan
 from .prompt import Prompt, compose
 from .question import Asked, Image, Question, Source
-from .standing import standing_tools, standing_turn
+from .standing import found_tools, standing_tools, standing_turn
 
 if TYPE_CHECKING:
     from .agent import Agent
@@ -282,7 +282,9 @@ class Chat:
         return next((turn for turn in reversed(self.turns) if turn.role == "user"), None)
 
     def _tools(self, wanted: Iterable[ToolLike] | None) -> tuple[Tool, ...]:
-        return tuple(self.agent.tools if wanted is None else find_tools(wanted))
+        if wanted is not None:
+            return tuple(find_tools([wanted] if isinstance(wanted, str) else wanted))
+        return tuple(found_tools(self.turns) if self.agent.tools is None else self.agent.tools)
 
     def _wanted(self, given: dict[str, Any]) -> _Wanted:
         rest = dict(given)

@@ -241,5 +241,5 @@ def recognise(*, added_tokens: Mapping[str, int], template: str | None, text_mod
         return FAMILIES["vicuna"]
     known = ", ".join(sorted(FAMILIES))
     raise ModelError(
-        f"can't tell the chat format of a checkpoint with language model {text_model!r}; pass format= one of: {known}"
+        f"can't tell the chat format of a checkpoint with language model {text_model!r}; pass chat_format= one of: {known}"
     )

@@ -53,7 +53,7 @@ class Journal:
         """Keep what there is of an answer, marked as partial."""
         parts: tuple[Part, ...] = (TextPart(text),)
         if self.open is not None:
-            self.open = self.memory.turns.update(self.open.id, parts=parts, status="partial")
+            self.open = self.memory.turns.update(self.open.id, parts=parts, status="partial", tokens=())
         elif text:
             self.open = self._append(Turn("assistant", parts, status="partial", model=self.model))
 
@@ -113,7 +113,12 @@ class Journal:
 
     def _replaced(self, old: Turn, new: Turn) -> Turn:
         return self.memory.turns.update(
-            old.id, parts=new.parts, status=new.status, tokens=new.tokens, tokenizer=new.tokenizer, meta=new.meta
+            old.id,
+            parts=new.parts,
+            status=new.status,
+            tokens=new.tokens or (),  # never those of a shorter text
+            tokenizer=new.tokenizer,
+            meta=new.meta,
         )
 
 

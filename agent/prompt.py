@@ -211,7 +211,8 @@ def _written(turn: Turn) -> Written:
             text.append(Words(part.text))
         elif isinstance(part, ToolCallPart):
             text += [Tag("<tool_call>"), Words(call_json(part)), Tag("</tool_call>")]
-    return Written(tuple(text), turn.tokens, turn.tokenizer)
+    ids = None if turn.tokens is None else tuple(turn.tokens)
+    return Written(tuple(text), ids, turn.tokenizer)
 
 
 def call_json(call: ToolCallPart) -> str:

@@ -5,10 +5,14 @@ Both are turns like any other, written where they change, so that the prompt bef
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 
+from ..errors import UnknownName
 from ..memory.parts import Part, TextPart, ToolsPart, ToolSpec, Turn
-from ..tools import Tool
+from ..tools import Tool, find_tools
+
+_log = logging.getLogger(__name__)
 
 
 def standing_turn(branch: Sequence[Turn], *, system: str | None, tools: Sequence[Tool]) -> Turn | None:
@@ -26,6 +30,17 @@ def standing_tools(branch: Sequence[Turn]) -> tuple[ToolSpec, ...]:
     """The tools that the model was last told of."""
     offers = (part.tools for turn in reversed(branch) for part in turn.parts if isinstance(part, ToolsPart))
     return next(offers, ())
+
+
+def found_tools(branch: Sequence[Turn]) -> list[Tool]:
+    """The standing tools as far as they go by a name; one that was a function of another program is left out."""
+    found: list[Tool] = []
+    for spec in standing_tools(branch):
+        try:
+            found += find_tools([spec.name])
+        except UnknownName:
+            _log.warning("the tool %r of this conversation is not installed here; name it again to offer it", spec.name)
+    return found
 
 
 def _text(branch: Sequence[Turn]) -> str | None:

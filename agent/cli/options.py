@@ -28,6 +28,9 @@ class AgentOptions(TypedDict):
     db: str | None
     model: str
     device: str | None
+    dtype: str | None
+    quantize: str | None
+    chat_format: str | None
     tools: str | None
     looks: int
     system: str | None
@@ -62,6 +65,9 @@ _AGENT = (
         help="A model's name or folder. [env: LOOKTWICE_MODEL]",
     ),
     click.option("--device", envvar="LOOKTWICE_DEVICE", help="Such as cuda, mps, cpu. [env: LOOKTWICE_DEVICE]"),
+    click.option("--dtype", metavar="NAME", help="Such as float32 or bfloat16; else what suits the device."),
+    click.option("--quantize", type=click.Choice(["4bit", "8bit"]), help="Load smaller weights; needs bitsandbytes."),
+    click.option("--chat-format", metavar="FAMILY", help="chatml, llama3, mistral or vicuna; else recognised."),
     click.option(
         "--tools",
         metavar="NAMES",
@@ -107,7 +113,13 @@ def open_agent(given: AgentOptions, lines: Lines) -> Agent:
         from ..backends import open_backend
 
         agent = Agent(
-            open_backend(given["model"], device=given["device"]),
+            open_backend(
+                given["model"],
+                device=given["device"],
+                dtype=given["dtype"],
+                quantize=given["quantize"],
+                chat_format=given["chat_format"],
+            ),
             memory=given["db"],
             tools=_tool_names(given["tools"]),
             looks=given["looks"],

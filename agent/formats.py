@@ -240,6 +240,4 @@ def recognise(*, added_tokens: Mapping[str, int], template: str | None, text_mod
     if "ASSISTANT:" in template or (not template and text_model == "llama"):
         return FAMILIES["vicuna"]
     known = ", ".join(sorted(FAMILIES))
-    raise ModelError(
-        f"can't tell the chat format of a checkpoint with language model {text_model!r}; pass chat_format= one of: {known}"
-    )
+    raise ModelError(f"the chat format of this {text_model!r} checkpoint is unknown; pass chat_format= one of: {known}")

@@ -237,6 +237,7 @@ def test_missing_weights_are_said_at_the_first_question() -> None:
     [
         ({"device": "tpu"}, "device 'tpu' is not there; this machine has: cpu"),
         ({"dtype": "int8"}, "dtype 'int8' is unknown; give 'float32', 'bfloat16' or 'float16'"),
+        ({"quantize": "3bit"}, "quantize '3bit' is unknown; give '4bit' or '8bit'"),
         ({"chat_format": "mistrel"}, "no chat format named 'mistrel'; did you mean 'mistral'?"),
     ],
 )

@@ -26,7 +26,7 @@ from .checkpoint import Checkpoint
 from .encoder import Encoded
 from .reuse import ByteLimited, Hit, Prefixes
 from .sampling import CallGrammar, Ends, Forbid, Watch
-from .weights import choose_device, choose_dtype, load
+from .weights import choose_device, choose_dtype, load, quantization
 
 GIB = 1 << 30
 
@@ -53,7 +53,7 @@ class LlavaBackend:
         self.checkpoint = checkpoint
         self.device = choose_device(device)
         self.dtype = choose_dtype(dtype, self.device)
-        self._quantize = quantize
+        self._quantization = quantization(quantize)
         self._model: Any = None
         self._grammar_tokenizer: Any = None
         self._lock = threading.Lock()
@@ -271,7 +271,7 @@ class LlavaBackend:
 
     def _loaded(self) -> Any:
         if self._model is None:
-            self._model = load(self.checkpoint, device=self.device, dtype=self.dtype, quantize=self._quantize)
+            self._model = load(self.checkpoint, device=self.device, dtype=self.dtype, quantization=self._quantization)
         return self._model
 
 

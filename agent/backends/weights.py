@@ -17,12 +17,15 @@ from .checkpoint import CLASSES, Checkpoint, missing
 _log = logging.getLogger(__name__)
 
 
-def load(checkpoint: Checkpoint, *, device: str, dtype: torch.dtype, quantize: str | None) -> Any:
-    """The model, ready to answer. Nothing is downloaded; raises ModelError for files that aren't there."""
+def load(checkpoint: Checkpoint, *, device: str, dtype: torch.dtype, quantization: Any) -> Any:
+    """The model, ready to answer; ``quantization`` is transformers' configuration for it, or None.
+
+    Nothing is downloaded; raises ModelError for files that aren't there.
+    """
     kind = getattr(transformers, CLASSES[checkpoint.kind])
     options: dict[str, Any] = {"dtype": dtype, "local_files_only": True}
-    if quantize:
-        options |= {"quantization_config": _quantization(quantize), "device_map": device}
+    if quantization is not None:
+        options |= {"quantization_config": quantization, "device_map": device}
     elif importlib.util.find_spec("accelerate") and device != "cpu":
         options["device_map"] = device  # weights go straight to the GPU
     _log.info("loading %s on %s as %s", checkpoint.name, device, dtype)
@@ -56,7 +59,10 @@ def choose_dtype(wanted: str | None, device: str) -> torch.dtype:
     return found
 
 
-def _quantization(wanted: str) -> Any:
+def quantization(wanted: str | None) -> Any:
+    """Transformers' configuration of "4bit" or "8bit" weights. Raises ModelError where its library is missing."""
+    if wanted is None:
+        return None
     if wanted not in ("4bit", "8bit"):
         raise InvalidInput(f"quantize {wanted!r} is unknown; give '4bit' or '8bit'")
     if not importlib.util.find_spec("bitsandbytes"):

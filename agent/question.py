@@ -71,7 +71,7 @@ class Question:
                 _add_words(parts, item)
         _require_known(parts, known)
         placed = shown | {fold(name) for name in _names(parts)}
-        return (*_missing(parts, known, placed), *parts)
+        return (*_missing(parts, known, placed), *map(_unescaped, parts))
 
 
 def _read(item: object) -> str | tuple[Picture, Image]:
@@ -114,6 +114,10 @@ def _require_known(parts: Iterable[Part], known: dict[str, NamedPicture]) -> Non
             raise InvalidInput(
                 f"the picture {picture.name!r} was removed from this conversation; add it again under a new name"
             )
+
+
+def _unescaped(part: Part) -> Part:
+    return TextPart(part.text.replace("\\@", "@")) if isinstance(part, TextPart) else part
 
 
 def _missing(parts: Sequence[Part], known: dict[str, NamedPicture], placed: set[str]) -> list[Part]:

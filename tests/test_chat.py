@@ -56,6 +56,12 @@ def test_a_mention_of_a_picture_that_was_shown_is_words() -> None:
     assert chat.turns[2].parts == (TextPart("And @a again?"),)
 
 
+def test_a_plain_at_sign_can_be_written() -> None:
+    chat = chat_of("one")
+    chat.ask("Who is \\@john, and who is jo@example.org?")
+    assert chat.turns[0].text == "Who is @john, and who is jo@example.org?"
+
+
 def test_a_crop_that_is_asked_about_on_another_branch_is_shown_there() -> None:
     chat, _ = scripted(ZOOM, "done", "again")
     chat.ask("What is in @bill?")
@@ -227,3 +233,13 @@ def test_a_picture_survives_its_file(tmp_path: Path) -> None:
     (tmp_path / "photo.PNG").unlink()
     assert kept.name == "photo"
     assert chat.memory.pictures.pixels(kept.key).tobytes() == Pillow.Image.tobytes(RED)
+
+
+def test_without_tools_of_its_own_a_conversation_keeps_those_it_was_last_asked_with() -> None:
+    memory = chat_of().memory
+    Agent(ScriptedBackend(["one"]), memory=memory, tools=["zoom"]).chat("t").ask("First?")
+    again = Agent(ScriptedBackend(["two", "three"]), memory=memory).chat("t")
+    again.ask("Second?")
+    assert [turn.role for turn in again.turns] == ["system", "user", "assistant", "user", "assistant"]
+    again.ask("Third?", tools=())
+    assert [turn.role for turn in again.turns[5:]] == ["system", "user", "assistant"]

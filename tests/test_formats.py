@@ -113,7 +113,7 @@ def test_rows_add_up_to_the_prompt(family: str) -> None:
 
 def test_an_answers_own_ids_are_used_only_for_the_tokenizer_they_came_from() -> None:
     encoder = opened("chatml").encoder
-    ids = tuple(encoder.encode_run("the total"))[::-1]  # an encoding that the tokenizer itself would not choose
+    ids = encoder.encode_run("the total")[::-1]  # an encoding that the tokenizer itself would not choose
     for tokenizer, used in ((encoder.fingerprint, True), ("another", False)):
         answer = Message("assistant", (Written((Words("the total"),), ids, tokenizer),))
         row = encoder.encode(Prompt((user(Words("x")), answer, user(Words("y"))))).ids

@@ -12,10 +12,11 @@ import hashlib
 import re
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 from ..formats import Format, Literal
-from ..prompt import Prompt, Shown, Words, Written
+from ..prompt import Prompt, Shown, Tier, Words, Written
 from .backend import Row
 from .imagecount import ImageTokens
 
@@ -48,12 +49,18 @@ class Encoder:
         added: dict[str, int] = tokenizer.get_added_vocab()
         self.control: dict[str, int] = added
         self._split = _splitter(added)
+        # A conversation's earlier turns come again at every turn, and a prompt is counted before it is run.
+        self._raw = lru_cache(8192)(self._encode_raw)
+        self._encoded = lru_cache(4)(self._encode)
         self.fingerprint = _fingerprint(tokenizer)
         self._start = self._bos()
         self._lead = self._dropped_lead()
 
     def encode(self, prompt: Prompt) -> Encoded:
-        """The ids, keys and rows of a prompt."""
+        """The ids, keys and rows of a prompt; remembered for the last few, so not to be changed."""
+        return self._encoded(prompt)
+
+    def _encode(self, prompt: Prompt) -> Encoded:
         out = Encoded()
         if self._start is not None:
             self._put(out, [self._start], Row("format", self.tokenizer.bos_token, 1))
@@ -147,7 +154,7 @@ class Encoder:
             yield Row(kind, text, max(0, upto - done))
             done = max(done, upto)
 
-    def encode_run(self, text: str, *, first: bool = False) -> list[int]:
+    def encode_run(self, text: str, *, first: bool = False) -> tuple[int, ...]:
         """Text without any control token in it, as it is encoded inside a longer string.
 
         ``first``: it opens the string, where some tokenizers put a blank before the first word.
@@ -155,11 +162,11 @@ class Encoder:
         ids = self._raw(text) if first or not self._lead else self._raw(self._lead + text)[len(self._raw(self._lead)) :]
         forbidden = set(ids) & set(self.control.values())
         if forbidden:  # no tokenizer known does this; a letter at a time can't form one
-            ids = [i for letter in text for i in self._raw(letter) if i not in forbidden]
+            ids = tuple(i for letter in text for i in self._raw(letter) if i not in forbidden)
         return ids
 
-    def _raw(self, text: str) -> list[int]:
-        return self.tokenizer._encode_without_added_tokens(text)
+    def _encode_raw(self, text: str) -> tuple[int, ...]:
+        return tuple(self.tokenizer._encode_without_added_tokens(text))
 
     def _put(self, out: Encoded, ids: Sequence[int], row: Row) -> None:
         out.ids += ids
@@ -170,7 +177,7 @@ class Encoder:
         count = self.images.count(shown.size, shown.tier)
         out.pictures.append((len(out.ids), shown, count))
         out.ids += [self.image_token_id] * count
-        out.keys += [(shown.key, shown.tier, offset) for offset in range(count)]
+        out.keys += _image_keys(shown.key, shown.tier, count)
         out.rows.append(Row("image", "", count, shown.name, shown.tier, shown.key))
 
     def _bos(self) -> int | None:
@@ -192,11 +199,16 @@ class Encoder:
             dropped = len(self._raw(lead))
             if all(
                 self._raw(lead + probe)[dropped:]
-                == self.tokenizer(token + probe, add_special_tokens=False).input_ids[1:]
+                == tuple(self.tokenizer(token + probe, add_special_tokens=False).input_ids[1:])
                 for probe in ("word two", "\nword", " word", "[x")
             ):
                 return lead
         return ""
+
+
+@lru_cache(64)
+def _image_keys(key: str, tier: Tier, count: int) -> tuple[Key, ...]:
+    return tuple((key, tier, offset) for offset in range(count))
 
 
 def _splitter(added: dict[str, int]) -> re.Pattern[str] | None:

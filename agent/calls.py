@@ -19,6 +19,8 @@ from ..memory.parts import ToolCallPart, ToolSpec
 OPEN, CLOSE = "<tool_call>", "</tool_call>"
 Choice: TypeAlias = Literal["auto", "none"] | str
 LONGEST_STRING = 200
+LARGEST_NUMBER = 1_000_000_000
+SMALLEST_STEP = 0.0001
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +89,7 @@ def _call_schema(tool: ToolSpec, images: Sequence[str]) -> dict[str, Any]:
 
 
 def bounded(schema: object) -> object:
-    """A JSON schema without descriptions, whose strings and lists have an end, so that every call does."""
+    """A JSON schema without descriptions, whose strings, lists and numbers have an end, so that every call does."""
     if isinstance(schema, Sequence) and not isinstance(schema, str):
         return [bounded(item) for item in cast("Sequence[object]", schema)]
     if not isinstance(schema, Mapping):
@@ -98,6 +100,11 @@ def bounded(schema: object) -> object:
         out.setdefault("maxLength", LONGEST_STRING)
     if plain.get("type") == "array":
         out.setdefault("maxItems", 16)
+    if plain.get("type") in ("integer", "number"):
+        low, high = {"minimum", "exclusiveMinimum"} & out.keys(), {"maximum", "exclusiveMaximum"} & out.keys()
+        out |= ({} if low else {"minimum": -LARGEST_NUMBER}) | ({} if high else {"maximum": LARGEST_NUMBER})
+    if plain.get("type") == "number":
+        out.setdefault("multipleOf", SMALLEST_STEP)
     if isinstance(plain.get("properties"), Mapping):
         named = cast("Mapping[str, object]", plain["properties"])
         out["properties"] = {name: bounded(value) for name, value in named.items()}

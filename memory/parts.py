@@ -6,9 +6,9 @@ into plain JSON and back without loss; an unknown kind is an error, never skippe
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any, Literal, TypeAlias
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple, NoReturn, TypeAlias
 
 from ..errors import StoreError
 
@@ -81,8 +81,25 @@ class ToolsPart:
 Part: TypeAlias = TextPart | ImagePart | ToolCallPart | ToolResultPart | ToolsPart
 
 
-@dataclass(frozen=True, slots=True)
-class Turn:
+class _NoMeta(Mapping[str, Any]):
+    """Nothing, safe to share: a mappingproxy would do, but can't be pickled."""
+
+    __slots__ = ()
+
+    def __getitem__(self, key: str) -> NoReturn:
+        raise KeyError(key)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 0
+
+    def __repr__(self) -> str:
+        return "{}"
+
+
+class Turn(NamedTuple):
     """Who spoke, and an ordered list of parts.
 
     ``tokens`` are the ids that the model itself produced (decoding and encoding again is lossy, and the
@@ -96,9 +113,9 @@ class Turn:
     parts: tuple[Part, ...]
     status: Status = "complete"
     model: str | None = None
-    tokens: tuple[int, ...] | None = None
+    tokens: Sequence[int] | None = None
     tokenizer: str | None = None
-    meta: Mapping[str, Any] = field(default_factory=_no_json)
+    meta: Mapping[str, Any] = _NoMeta()
     id: int = 0
     parent: int | None = None
     created: float = 0.0
@@ -120,7 +137,7 @@ class Turn:
 
     def replace(self, **changes: Any) -> Turn:
         """The same turn with some fields changed."""
-        return replace(self, **changes)
+        return self._replace(**changes)
 
 
 def dump(part: Part) -> dict[str, Any]:

@@ -41,7 +41,7 @@ CREATE TABLE turns (
     conversation INTEGER NOT NULL REFERENCES conversations (id),
     parent INTEGER,
     role TEXT NOT NULL,
-    status TEXT NOT NULL,
+    status TEXT,  -- NULL: complete
     model TEXT,
     tokenizer TEXT,
     meta TEXT,

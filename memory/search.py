@@ -17,6 +17,7 @@ __all__ = ["Alike", "Hit", "alike", "search"]
 
 # Scripts written without spaces are one long word to the index, so their words are looked for as plain text.
 _NO_SPACES = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
+MAX_WORDS = 50
 Kind: TypeAlias = Literal["turn", "picture", "note"]
 _TURNS = (
     "SELECT c.name, x.id, NULL, x.role, {snippet}, x.created FROM {source} "
@@ -62,6 +63,8 @@ def search(
     words = [word for word in text.split() if any(char.isalnum() for char in word)]
     if not words:
         raise InvalidInput(f"there is no word in {text!r} to search for; give one or more words")
+    if len(words) > MAX_WORDS:
+        raise InvalidInput(f"a search with {len(words)} words is too long; give {MAX_WORDS} at most")
     where = None if conversation is None else conversation_id(database, conversation)
     queries: dict[Kind, tuple[str, list[str | int]]] = {
         "turn": _query("turns", _TURNS, words, where, limit),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import struct
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, get_args
@@ -13,19 +12,28 @@ from .conversations import CURRENT, Conversation, Current, check_belongs, conver
 from .database import Database, Row
 from .names import fold
 from .parts import Part, Role, Status, TextPart, Turn, dump, load
+from .tokens import TokenIds
 
 __all__ = ["Turns", "insert"]
 
 _ROLES = get_args(Role)
 _STATUSES = get_args(Status)
 _COLUMNS = "id, parent, role, status, model, tokenizer, meta, created, parts, text, tokens"
-_BRANCH = f"""
+_WALK = f"""
 WITH RECURSIVE line (id, parent) AS (
     SELECT id, parent FROM turns WHERE id = ?
     UNION ALL SELECT turns.id, turns.parent FROM line CROSS JOIN turns ON turns.id = line.parent
     LIMIT ?
 ) SELECT {", ".join(f"t.{column}" for column in _COLUMNS.split(", "))} FROM line CROSS JOIN turns AS t ON t.id = line.id
 """
+_RUN = f"""
+SELECT {_COLUMNS} FROM turns WHERE id <= ?1 AND id >= coalesce(
+    (SELECT id FROM turns WHERE id BETWEEN ?1 - ?2 + 1 AND ?1 AND parent IS NOT id - 1 ORDER BY id DESC LIMIT 1),
+    ?1 - ?2 + 1
+) ORDER BY id DESC
+"""
+_SHORT = 16  # a run of fewer turns isn't worth a query of its own
+_STEPS = 64  # of a walk, before looking for a run again
 _SELECT = f"SELECT {_COLUMNS} FROM turns WHERE"
 
 
@@ -96,16 +104,16 @@ class Turns:
         row = self._db.row(f"{_SELECT} id = ?", (turn_id,))
         if row is None:
             raise UnknownName("turn", turn_id)
-        return _turn(row)
+        return _turns([row])[0]
 
     def branch(self, head: int | None, *, last: int | None = None) -> list[Turn]:
         """The turns that lead to ``head``, oldest first; with ``last``, only so many of the latest."""
         if head is None:
             return []
-        rows = self._db.rows(_BRANCH, (head, -1 if last is None else last))
+        rows = self._line(head, head if last is None else last)
         if not rows and last != 0:
             raise UnknownName("turn", head)
-        return [_turn(row) for row in reversed(rows)]
+        return _turns(reversed(rows))
 
     def children(self, turn_id: int) -> list[Turn]:
         """The turns that follow directly, in the order in which they came; those of forks too."""
@@ -114,7 +122,7 @@ class Turns:
             f"UNION ALL {_SELECT} parent = ?1 AND parent IS NOT id - 1 ORDER BY id",
             (turn_id,),
         )
-        return [_turn(row) for row in rows]
+        return _turns(rows)
 
     def all(self, conversation: Conversation | str) -> list[Turn]:
         """Every turn of the conversation, on all its branches, and the earlier ones that it shares, oldest first."""
@@ -125,7 +133,27 @@ class Turns:
             f" {_SELECT} id IN (SELECT turn FROM up) ORDER BY id",
             (conversation_id(self._db, conversation),),
         )
-        return [_turn(row) for row in rows]
+        return _turns(rows)
+
+    def _line(self, head: int | None, count: int) -> list[Row]:
+        """The rows of ``head`` and of those before it, ``count`` at most, newest first.
+
+        As a rule a turn's parent is the row before it, and a whole run of such is read at once; where conversations
+        took turns, each step follows the parent.
+        """
+        found: list[Row] = []
+        with self._db.snapshot():
+            while head is not None and len(found) < count:
+                left = count - len(found)
+                rows = self._db.rows(_RUN, (head, left))
+                # A gap in the ids, which only damage makes, would let a row of another branch in.
+                if len(rows) < min(_SHORT, left) or rows[-1][0] != head - len(rows) + 1:
+                    rows = self._db.rows(_WALK, (head, min(_STEPS, left)))
+                if not rows:
+                    break
+                found += rows
+                head = rows[-1][1]
+        return found
 
     def _place(self, conversation: Conversation | str) -> tuple[int, int | None]:
         """The row of the conversation and its head now."""
@@ -161,8 +189,10 @@ def _turn_row(turn: Turn) -> Row:
         raise InvalidInput(f"{turn.role!r} is not a role; use one of {', '.join(_ROLES)}")
     if turn.status not in _STATUSES:
         raise InvalidInput(f"{turn.status!r} is not a status; use one of {', '.join(_STATUSES)}")
+    status = None if turn.status == "complete" else turn.status
     meta = _json(dict(turn.meta)) if turn.meta else None
-    return turn.role, turn.status, turn.model, turn.tokenizer, meta, *_packed_parts(turn.parts), _packed(turn.tokens)
+    tokens = None if turn.tokens is None else TokenIds.of(turn.tokens).packed
+    return turn.role, status, turn.model, turn.tokenizer, meta, *_packed_parts(turn.parts), tokens
 
 
 def _packed_parts(parts: Sequence[Part]) -> tuple[str | None, str | None]:
@@ -192,15 +222,6 @@ def _unpacked_parts(stored: str, text: str | None) -> tuple[Part, ...]:
     return tuple(parts)
 
 
-def _packed(tokens: Sequence[int] | None) -> bytes | None:
-    if tokens is None:
-        return None
-    try:
-        return struct.pack(f"<{len(tokens)}i", *tokens)
-    except struct.error as error:
-        raise InvalidInput(f"the tokens of a turn must be whole numbers under 2**31 ({error})") from error
-
-
 def _json(value: object) -> str:
     try:
         return _storable(json.dumps(value, ensure_ascii=False, separators=(",", ":")))
@@ -219,24 +240,20 @@ def _storable(text: str) -> str:
     return text
 
 
-def _turn(row: Row) -> Turn:
-    """A row of ``_COLUMNS`` -> its turn. Raises StoreError with the row's id."""
-    turn_id, parent, role, status, model, tokenizer, meta, created, parts, text, tokens = row
+def _turns(rows: Iterable[Row]) -> list[Turn]:
+    """Rows of ``_COLUMNS`` as turns, in one loop for speed. Raises StoreError with the id of the row in the way."""
+    turns: list[Turn] = []
+    turn_id = 0
     try:
-        if role not in _ROLES or status not in _STATUSES or (parts is None and text is None):
-            raise StoreError(f"it has the role {role!r}, the status {status!r} and the parts {parts!r}")
-        return Turn(
-            role,
-            (TextPart(text),) if parts is None else _unpacked_parts(parts, text),
-            status,
-            model,
-            None if tokens is None else struct.unpack(f"<{len(tokens) // 4}i", tokens),
-            tokenizer,
-            {} if meta is None else json.loads(meta),
-            turn_id,
-            parent,
-            created,
-        )
-    except (StoreError, ValueError, KeyError, TypeError, AttributeError, struct.error) as error:
+        for turn_id, parent, role, status, model, tokenizer, meta, created, parts, text, tokens in rows:
+            if role not in _ROLES or (status and status not in _STATUSES) or (parts is None and text is None):
+                raise StoreError(f"it has the role {role!r}, the status {status!r} and the parts {parts!r}")
+            read = (TextPart(text),) if parts is None else _unpacked_parts(parts, text)
+            ids = None if tokens is None else TokenIds(tokens)
+            plain: dict[str, Any] = {} if meta is None else json.loads(meta)
+            fields = (role, read, status or "complete", model, ids, tokenizer, plain, turn_id, parent, created)
+            turns.append(Turn._make(fields))
+    except (StoreError, ValueError, KeyError, TypeError, AttributeError) as error:
         why = f"{type(error).__name__} {error!s}" if isinstance(error, KeyError) else str(error)
         raise StoreError(f"turns row {turn_id} can't be read: {why}; run verify on the database") from error
+    return turns

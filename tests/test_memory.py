@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import os
+import pickle
+import random
+import sqlite3
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -28,6 +32,7 @@ from looktwice.memory import (
     ToolSpec,
     Turn,
 )
+from looktwice.memory.tokens import TokenIds
 
 
 @pytest.fixture
@@ -123,6 +128,117 @@ def test_turns_follow_the_head_and_the_branch_reads_oldest_first(memory: Memory)
     assert memory.turns.branch(kept[4].id, last=99) == kept[:5]
     assert memory.turns.branch(head, last=0) == []
     assert memory.turns.branch(None) == []
+
+
+def line(memory: Memory, head: int | None) -> list[Turn]:
+    """The branch by its definition, one parent after the other."""
+    turns: list[Turn] = []
+    while head is not None:
+        turns.append(memory.turns.get(head))
+        head = turns[-1].parent
+    return turns[::-1]
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 15, 16, 17, 40])
+def test_a_branch_is_exact_where_conversations_took_turns(memory: Memory, at_once: int) -> None:
+    chats = [memory.conversations.create(name) for name in ("one", "two")]
+    with memory.atomic():
+        for number in range(0, 200, at_once):
+            for chat in chats:
+                for step in range(number, number + at_once):
+                    memory.turns.append(chat, user(f"{chat.name} {step}"))
+    for chat in chats:
+        branch = memory.turns.branch(memory.conversations.get(chat).head)
+        assert texts(branch) == [f"{chat.name} {step}" for step in range(len(branch))]
+        assert len(branch) >= 200
+        for last in (1, 15, 16, 17, 63, 64, 65, 80, 81, 150, 999):
+            assert memory.turns.branch(branch[-1].id, last=last) == branch[-last:]
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_branch_is_exact_among_retries_forks_and_deleted_conversations(memory: Memory, seed: int) -> None:
+    chance = random.Random(seed)
+    names = ["start"]
+    memory.conversations.create("start")
+    with memory.atomic():
+        for number in range(60):
+            name = chance.choice(names)
+            for step in range(chance.choice((1, 1, 3, 20))):
+                memory.turns.append(name, answer(f"{name} {number}.{step}"))
+            head = memory.conversations.get(name).head
+            back = chance.choice(line(memory, head)).id
+            match chance.randrange(6):
+                case 0:
+                    memory.conversations.set_head(name, back)
+                case 1:
+                    names.append(memory.conversations.fork(name, at=back, name=f"fork {number}").name)
+                case 2:
+                    names.append(memory.conversations.create(f"new {number}").name)
+                case 3 if len(names) > 1:
+                    memory.conversations.delete(names.pop(names.index(name)))
+                case _:
+                    pass
+    for name in names:
+        for turn in memory.turns.all(name):
+            expected = line(memory, turn.id)
+            assert memory.turns.branch(turn.id) == expected
+            assert memory.turns.branch(turn.id, last=18) == expected[-18:]
+    assert memory.verify() == []
+
+
+def test_deleted_turns_in_between_leave_a_branch_as_it_is(memory: Memory) -> None:
+    for name in ("kept", "gone"):
+        memory.conversations.create(name)
+    kept = [memory.turns.append("kept", user(f"before {number}")) for number in range(30)]
+    lost = [memory.turns.append("gone", user(f"gone {number}")) for number in range(30)]
+    kept += [memory.turns.append("kept", user(f"after {number}")) for number in range(30)]
+    memory.conversations.delete("gone")
+    assert memory.turns.branch(kept[-1].id) == kept
+    assert memory.turns.branch(kept[-1].id, last=45) == kept[-45:]
+    with pytest.raises(UnknownName, match=f"no turn named {lost[-1].id}"):
+        memory.turns.branch(lost[-1].id)
+
+
+def test_a_branch_with_a_lost_row_ends_there_and_takes_no_others(memory: Memory) -> None:
+    for name in ("other", "trip"):
+        memory.conversations.create(name)
+    for number in range(30):
+        memory.turns.append("other", user(f"other {number}"))
+    kept = [memory.turns.append("trip", user(str(number))) for number in range(60)]
+    spoil(memory, f"DELETE FROM turns WHERE id IN ({kept[0].id}, {kept[20].id})")
+    assert memory.turns.branch(kept[-1].id) == kept[21:]
+    assert memory.turns.branch(kept[-1].id, last=40) == kept[21:]
+    assert memory.turns.branch(kept[19].id) == kept[1:20]
+
+
+def test_a_turn_is_a_value_that_can_be_copied_and_not_changed() -> None:
+    turn = answer("red")
+    assert Turn("user", ()).meta == {}
+    assert pickle.loads(pickle.dumps(turn)) == copy.deepcopy(turn) == turn
+    assert turn.replace(status="partial") == Turn(
+        "assistant", turn.parts, "partial", "pocket", (1, 2, 31999), "f00", {}, 0, None, 0.0
+    )
+    with pytest.raises(AttributeError):
+        turn.role = "user"  # type: ignore[misc]
+
+
+def test_stored_token_ids_are_as_good_as_a_tuple(memory: Memory) -> None:
+    memory.conversations.create("trip")
+    ids = (5, -1, 0, 2**31 - 1)
+    kept = memory.turns.append("trip", answer("red").replace(tokens=ids))
+    stored = memory.turns.get(kept.id).tokens
+    assert isinstance(stored, TokenIds)
+    assert (stored, ids) == (ids, stored)
+    assert stored == TokenIds.of(ids) != TokenIds.of(ids[:2])
+    assert (hash(stored), len(stored), list(stored), repr(stored)) == (hash(ids), 4, list(ids), repr(ids))
+    assert (stored[0], stored[-1], stored[1:3], stored[::-1]) == (5, 2**31 - 1, (-1, 0), ids[::-1])
+    assert (stored.index(0), 7 in stored, stored != (5,), stored == [*ids]) == (2, False, True, False)
+    assert pickle.loads(pickle.dumps(stored)) == copy.deepcopy(stored) == ids
+    for outside in (4, -5):
+        with pytest.raises(IndexError):
+            stored[outside]
+    assert memory.turns.update(kept.id, status="partial").tokens == ids
+    assert memory.turns.get(memory.turns.append("trip", kept.replace(tokens=())).id).tokens == ()
 
 
 def test_a_retry_makes_a_second_branch(memory: Memory) -> None:
@@ -313,8 +429,6 @@ def test_an_unreadable_row_is_named_never_dropped(memory: Memory) -> None:
 
 
 def spoil(memory: Memory, sql: str) -> None:
-    import sqlite3
-
     connection = sqlite3.connect(memory.path)
     with connection:
         connection.execute(sql)

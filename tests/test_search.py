@@ -95,6 +95,11 @@ def test_a_search_without_a_word_is_refused(memory: Memory, text: str) -> None:
         memory.search(text)
 
 
+def test_a_pasted_page_is_too_long_a_search(memory: Memory) -> None:
+    with pytest.raises(InvalidInput, match="a search with 2000 words is too long; give 50 at most"):
+        memory.search("word " * 2000)
+
+
 def test_a_search_in_an_unknown_conversation_offers_the_nearest(memory: Memory) -> None:
     with pytest.raises(UnknownName, match="did you mean 'trip'"):
         memory.search("x", conversation="tripp")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 import scenes
 from PIL import Image
 
-from looktwice import Agent, Memory
+from looktwice import Agent, Memory, ScriptedBackend
 from looktwice.memory.parts import ToolResultPart
 
 TOOLS = '''
@@ -125,3 +126,30 @@ def test_a_call_that_waits_is_approved_in_another_process(folder: Path, monkeypa
     assert answer["looks"][0]["text"] == "written"
     assert (folder / "notebook.txt").read_text() == waiting["call"]["arguments"]["words"]
     assert looktwice(folder, "approve") == []
+
+
+TALKER = """
+from looktwice import Agent, ScriptedBackend
+chat = Agent(ScriptedBackend([" ".join(map(str, range(1000)))], pace=0.02), memory="killed.db").chat("t")
+print("asked", flush=True)
+chat.ask("Count.")
+"""
+
+
+def test_a_process_that_is_killed_leaves_its_question_and_a_marked_partial_answer(tmp_path: Path) -> None:
+    talker = subprocess.Popen([sys.executable, "-c", TALKER], cwd=tmp_path, stdout=subprocess.PIPE)
+    assert talker.stdout is not None
+    assert talker.stdout.readline() == b"asked\n"
+    time.sleep(2.5)  # a partial answer is saved every second
+    talker.kill()
+    talker.wait()
+    talker.stdout.close()
+    with Agent(ScriptedBackend(["and so on"]), memory=tmp_path / "killed.db") as agent:
+        chat = agent.chat("t")
+        question, partial = chat.turns
+        assert (question.text, question.status) == ("Count.", "complete")
+        assert partial.status == "partial"
+        assert partial.text.startswith("0 1 2 3 ")
+        assert chat.unfinished == partial
+        assert chat.go_on().text == f"{partial.text}and so on"
+        assert chat.memory.verify() == []

@@ -12,9 +12,7 @@ import transformers
 from PIL import Image
 
 from looktwice.agent.backends.checkpoint import CLASSES, Checkpoint, open_checkpoint
-from looktwice.agent.backends.imagecount import ImageTokens
-
-PUBLIC = ImageTokens(336, 14, pinpoints=tuple((h, w) for h, w in checkpoints.PUBLIC_PINPOINTS))
+from looktwice.tools.tiling import PUBLIC
 
 
 def random_sizes(number: int) -> list[tuple[int, int]]:
@@ -55,6 +53,9 @@ def test_counts_equal_the_models_real_features_on_200_random_sizes() -> None:
         ((1920, 1080), 1948),
         ((672, 672), 2928),
         ((4000, 4000), 2928),
+        ((100, 60), 1560),
+        ((400, 120), 1262),
+        ((3000, 300), 1160),
     ],
 )
 def test_known_sizes_cost_what_the_public_checkpoints_charge(size: tuple[int, int], tokens: int) -> None:
@@ -62,7 +63,7 @@ def test_known_sizes_cost_what_the_public_checkpoints_charge(size: tuple[int, in
 
 
 def test_a_thumbnail_is_the_base_view_and_one_newline() -> None:
-    assert PUBLIC.count((1600, 1200), "thumbnail") == 577
+    assert PUBLIC.thumbnail() == 577
 
 
 @pytest.mark.parametrize("family", ["llava15", "interleave"])

@@ -8,7 +8,8 @@ from PIL import Image, ImageDraw
 from looktwice.memory import Box, Recipe
 from looktwice.tools import Crop, ToolResult, View, find_tools
 from looktwice.tools.box import to_pixels
-from looktwice.tools.frame import LONGEST_SIDE, TILE, frame, token_cost
+from looktwice.tools.frame import LONGEST_SIDE, frame
+from looktwice.tools.tiling import PUBLIC
 
 (zoom,) = find_tools(["zoom"])
 Size = tuple[int, int]
@@ -40,7 +41,7 @@ def test_a_frame_is_enlarged_moderately_and_never_made_smaller(size: Size, box10
     if longest >= LONGEST_SIDE:
         assert scaled == (x1 - x0, y1 - y0)
     else:
-        assert TILE <= max(scaled) <= LONGEST_SIDE
+        assert PUBLIC.tile <= max(scaled) <= LONGEST_SIDE
 
 
 @given(sizes, boxes)
@@ -66,26 +67,9 @@ def test_the_frame_that_is_chosen(box1000: Box, box: Box, scaled: Size) -> None:
 
 
 def test_squaring_a_sliver_never_costs_more_tokens() -> None:
-    asked = token_cost((336, 168))
+    asked = PUBLIC.count((336, 168))
     (x0, y0, x1, y1), scaled = frame((1000, 1000), (100, 500, 250, 575))
-    assert (asked, token_cost(scaled), x1 - x0, y1 - y0) == (1752, 1176, 158, 158)
-
-
-@pytest.mark.parametrize(
-    ("size", "tokens"),
-    [
-        ((336, 336), 1176),
-        ((640, 480), 2340),
-        ((1200, 1600), 2352),
-        ((1920, 1080), 1948),
-        ((672, 672), 2928),
-        ((100, 60), 1560),
-        ((400, 120), 1262),
-        ((3000, 300), 1160),
-    ],
-)
-def test_token_costs_are_those_of_the_public_checkpoints(size: Size, tokens: int) -> None:
-    assert token_cost(size) == tokens
+    assert (asked, PUBLIC.count(scaled), x1 - x0, y1 - y0) == (1752, 1176, 158, 158)
 
 
 def test_zoom_brings_a_crop_and_no_words() -> None:

@@ -9,16 +9,13 @@ from __future__ import annotations
 
 from ..memory.recipe import Box
 from .box import clamped, to_pixels
+from .tiling import PUBLIC
 
-__all__ = ["LONGEST_SIDE", "TILE", "frame", "token_cost"]
+__all__ = ["LONGEST_SIDE", "frame"]
 
-TILE = 336
-"""Pixels of one side of a tile that the vision tower sees."""
-LONGEST_SIDE = 2 * TILE
+LONGEST_SIDE = 2 * PUBLIC.tile
 """No crop is enlarged beyond this, in pixels of its longer side: the model would see nothing more of it."""
 
-_PATCHES = 24  # along one side of a tile
-_GRIDS = ((1, 2), (2, 1), (2, 2), (3, 1), (1, 3))  # rows, columns of tiles, in the order of the public checkpoints
 _MARGIN = 0.03  # of the box's side, on each side
 _SMALLEST = 28  # pixels: two patches of the vision tower
 _SMALLEST_SHARE = 0.05  # of the picture's side
@@ -35,28 +32,9 @@ def frame(size: tuple[int, int], box1000: tuple[int, int, int, int]) -> tuple[Bo
     box = _grown(_padded(asked, size), size)
     for side in _squarer(box, size):
         wider = _spread(box, (max(side, _width(box)), max(side, _height(box))), size)
-        if token_cost(_enlarged(wider)) <= token_cost(_enlarged(box)):
+        if PUBLIC.count(_enlarged(wider)) <= PUBLIC.count(_enlarged(box)):
             return wider, _enlarged(wider)
     return box, _enlarged(box)
-
-
-def token_cost(size: tuple[int, int]) -> int:
-    """How many tokens a picture of ``size`` (width, height) costs the public LLaVA-NeXT checkpoints (336 px tiles)."""
-    width, height = size
-    rows, columns = (_PATCHES * tiles for tiles in max(_GRIDS, key=lambda grid: _fit(grid, size)))
-    if width / height > columns / rows:
-        rows -= 2 * ((rows - int(round(height * columns / width, 7))) // 2)
-    else:
-        columns -= 2 * ((columns - int(round(width * rows / height, 7))) // 2)
-    return _PATCHES * _PATCHES + rows * columns + rows
-
-
-def _fit(grid: tuple[int, int], size: tuple[int, int]) -> tuple[int, int]:
-    """How good a grid is for a picture: first the pixels that it can show, then how few stay empty."""
-    height, width = TILE * grid[0], TILE * grid[1]
-    scale = min(width / size[0], height / size[1])
-    shown = min(int(size[0] * scale) * int(size[1] * scale), size[0] * size[1])
-    return shown, shown - height * width
 
 
 def _padded(box: Box, size: tuple[int, int]) -> Box:
@@ -91,7 +69,7 @@ def _stretch(start: int, end: int, length: int, limit: int) -> tuple[int, int]:
 
 def _enlarged(box: Box) -> tuple[int, int]:
     longest = max(_width(box), _height(box))
-    scale = max(1.0, min(LONGEST_SIDE / longest, max(2.0, TILE / longest)))
+    scale = max(1.0, min(LONGEST_SIDE / longest, max(2.0, PUBLIC.tile / longest)))
     return max(1, round(_width(box) * scale)), max(1, round(_height(box) * scale))
 
 

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import ModelError
+from ...tools.tiling import ImageTokens
 from ..formats import Format, family, recognise
 from ..prompt import Style
 from . import pocket
 from .encoder import Encoder
-from .imagecount import ImageTokens
 
 CLASSES = {"llava_next": "LlavaNextForConditionalGeneration", "llava": "LlavaForConditionalGeneration"}
 

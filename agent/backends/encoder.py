@@ -15,10 +15,10 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, TypeAlias
 
+from ...tools.tiling import ImageTokens
 from ..formats import Format, Literal
 from ..prompt import Prompt, Shown, Tier, Words, Written
 from .backend import Row
-from .imagecount import ImageTokens
 
 Key: TypeAlias = Hashable
 CALL_TAGS = ("<tool_call>", "</tool_call>")
@@ -82,6 +82,10 @@ class Encoder:
     def decode(self, ids: Sequence[int]) -> str:
         """The text of ids, control tokens included."""
         return self.tokenizer.decode(list(ids), skip_special_tokens=False, clean_up_tokenization_spaces=False)
+
+    def image_tokens(self, shown: Shown) -> int:
+        """What a picture costs at its tier."""
+        return self.images.thumbnail() if shown.tier == "thumbnail" else self.images.count(shown.size)
 
     def open_ids(self, prompt: Prompt) -> tuple[int, ...] | None:
         """The ids of the answer that goes on at the prompt's end (empty if they are another tokenizer's); else None."""
@@ -174,7 +178,7 @@ class Encoder:
         out.rows.append(row)
 
     def _put_image(self, out: Encoded, shown: Shown) -> None:
-        count = self.images.count(shown.size, shown.tier)
+        count = self.image_tokens(shown)
         out.pictures.append((len(out.ids), shown, count))
         out.ids += [self.image_token_id] * count
         out.keys += _image_keys(shown.key, shown.tier, count)

@@ -226,7 +226,7 @@ class LlavaBackend:
         if picture.tier == "thumbnail" and geometry.pinpoints:
             newline = self._loaded().model.image_newline[None].to(full.dtype)
             full = torch.cat([full[: (geometry.tile // geometry.patch) ** 2], newline])
-        expected = geometry.count(picture.size, picture.tier)
+        expected = self.checkpoint.encoder.image_tokens(picture)
         if len(full) != expected:
             raise ModelError(
                 f"picture {picture.name!r} gave {len(full)} features instead of {expected}; is {self.model!r} whole?"

@@ -1,4 +1,4 @@
-"""How many tokens a picture costs, from its size alone: exact, without weights or pixels.
+"""How many tokens a picture costs a LLaVA, from its size alone: exact, without weights or pixels.
 
 The closed form follows how LLaVA-NeXT packs its features (a squashed base view, the unpadded tiles of
 the best-fitting grid, one newline per row; Liu et al., "LLaVA-NeXT", 2024) as ``transformers`` computes it.
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TypeAlias
 
-from ..prompt import Tier
+__all__ = ["PUBLIC", "ImageTokens", "best_grid"]
 
 Pinpoints: TypeAlias = tuple[tuple[int, int], ...]
 
@@ -28,14 +28,13 @@ class ImageTokens:
     pinpoints: Pinpoints = ()
     fixed: int = 0
 
-    def count(self, size: tuple[int, int], tier: Tier = "full") -> int:
-        """Tokens of a picture of ``size`` (width, height) in pixels at a tier that shows pixels."""
-        if not self.pinpoints:
-            return self.fixed
-        side = self.tile // self.patch
-        if tier == "thumbnail":
-            return side * side + 1
-        return _anyres(size, side, self.tile, self.pinpoints)
+    def count(self, size: tuple[int, int]) -> int:
+        """Tokens of a picture of ``size`` (width, height) in pixels, at full detail."""
+        return _anyres(size, self.tile // self.patch, self.tile, self.pinpoints) if self.pinpoints else self.fixed
+
+    def thumbnail(self) -> int:
+        """Tokens of the base view alone: its patches and one newline."""
+        return (self.tile // self.patch) ** 2 + 1 if self.pinpoints else self.fixed
 
 
 @cache
@@ -62,3 +61,7 @@ def best_grid(size: tuple[int, int], pinpoints: Pinpoints) -> tuple[int, int]:
         return kept, kept - grid[0] * grid[1]
 
     return max(pinpoints, key=merit)
+
+
+PUBLIC = ImageTokens(336, 14, pinpoints=((336, 672), (672, 336), (672, 672), (1008, 336), (336, 1008)))
+"""The geometry of the public LLaVA-NeXT checkpoints."""

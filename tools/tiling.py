@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TypeAlias
 
-__all__ = ["PUBLIC", "ImageTokens", "best_grid"]
+__all__ = ["ImageTokens", "PUBLIC", "best_grid"]
 
 Pinpoints: TypeAlias = tuple[tuple[int, int], ...]
 

@@ -20,6 +20,9 @@ _ADVICE = {
     "SQLITE_LOCKED": "is locked by another program; try again, or open it with a longer timeout",
     "SQLITE_READONLY": "is read-only; change its permissions, those of its folder too, or use another file",
     "SQLITE_FULL": "can't grow: the disk is full; nothing was written; free some space and try again",
+    # What SQLite says when there is no room for the index of the write-ahead log.
+    "SQLITE_IOERR_SHMSIZE": "can't grow: the disk is full; nothing was written; free some space and try again",
+    "SQLITE_IOERR": "can't be read or written; check the disk, free some space, and run verify on the database",
     "SQLITE_CANTOPEN": "can't be opened; check that it and its folder may be read and written",
     "SQLITE_PERM": "can't be opened; check its permissions",
     "SQLITE_CORRUPT": "is damaged; keep a copy, then restore a backup or an export",

@@ -16,6 +16,7 @@ from .answer import Answer
 from .backends.backend import Row, Settings
 from .events import Answered, Emit, Event, Notice, Started
 from .follow import afollowed, followed, unheard
+from .hooks import Cancel
 from .looks import Ask, Plan
 from .prompt import Prompt, compose
 from .question import Asked, Image, Question, Source
@@ -56,13 +57,13 @@ class Chat:
 
     @property
     def conversation(self) -> Conversation:
-        """The conversation as it is stored now."""
-        return self.memory.conversations.get(self._id.name)
+        """The conversation as it is stored now, whatever its name has become."""
+        return self.memory.conversations.get(self._id)
 
     @property
     def name(self) -> str:
         """The conversation's name."""
-        return self._id.name
+        return self.conversation.name
 
     @property
     def images(self) -> list[NamedPicture]:
@@ -204,6 +205,8 @@ class Chat:
         """Keep a question, after what has changed of the standing instructions; the branch with it."""
         conversation = self.conversation
         branch = self.memory.turns.branch(conversation.head)
+        if branch and branch[-1].status == "paused":
+            raise InvalidInput(self._waiting())
         standing = standing_turn(branch, system=self.agent.system, tools=tools)
         if standing is not None:
             branch.append(self.memory.turns.append(conversation, standing))
@@ -217,7 +220,10 @@ class Chat:
         emit(Started(agent.backend.model, self.name, turns[-1].id))
         if agent.backend.note:
             emit(Notice(agent.backend.note))
-        agent.hooks.before_agent(self.name, turns)
+        try:
+            agent.hooks.before_agent(self.name, turns)
+        except Cancel as cancel:
+            raise InvalidInput(f"a hook refused the question: {cancel}; it is kept without an answer") from cancel
         return Ask(
             agent.memory,
             self.conversation,
@@ -243,8 +249,7 @@ class Chat:
             if last is None:
                 raise InvalidInput(f"nothing is unfinished in {self.name!r}; ask something")
             if last.status == "paused":
-                waiting = ", ".join(str(a.id) for a in self.approvals())
-                raise InvalidInput(f"a call in {self.name!r} waits for a decision; run: looktwice approve {waiting}")
+                raise InvalidInput(self._waiting())
             ask = self._run(turns, wanted, emit)
             if last.calls:
                 ask.unknown_outcome(last.calls[0])
@@ -258,14 +263,17 @@ class Chat:
                 raise InvalidInput(
                     f"approval {approval} belongs to conversation {asked.conversation!r}, not {self.name!r}"
                 )
+            if approved and self.conversation.head != asked.turn:
+                raise InvalidInput(f"the conversation has left the call of approval {approval}; deny it, or ask again")
             state: Any = asked.state
             tools = self._tools(wanted.pop("tools", None))
             if approved and asked.call.tool not in {tool.name for tool in tools}:
                 tools = (*tools, *find_tools([asked.call.tool]))
             settings = {name: value for name, value in state["settings"].items() if value is not None}
             checked = self._wanted({**settings, "looks": state["looks"], **wanted, "tools": tools})
-            self.memory.approvals.decide(approval, approved, note=note)
-            self.memory.turns.update(asked.turn, status="complete")
+            with self.memory.atomic():
+                self.memory.approvals.decide(approval, approved, note=note)
+                self.memory.turns.update(asked.turn, status="complete")
             turns = self.memory.turns.branch(asked.turn)
             ask = self._run(turns, checked, emit)
             if approved:
@@ -273,6 +281,12 @@ class Chat:
             else:
                 ask.refused(asked.call, note)
             return ask.answer()
+
+    def _waiting(self) -> str:
+        waiting = ", ".join(str(approval.id) for approval in self.approvals())
+        return (
+            f"a call in {self.name!r} waits for a decision; run: looktwice approve {waiting}, with --deny to refuse it"
+        )
 
     def _composed(self, turns: Sequence[Turn]) -> Prompt:
         images = {fold(p.name): p for p in self.images}
@@ -299,7 +313,7 @@ class Chat:
             raise UnknownName(
                 "tool", choice, (t.name for t in tools), hint="tool_choice is 'auto', 'none' or a tool on offer"
             )
-        return _Wanted(Plan(looks, tools if looks else (), Settings.of(**rest), choice), cancel)
+        return _Wanted(Plan(looks, tools, Settings.of(**rest), choice), cancel)
 
 
 class _NotKept(Exception):

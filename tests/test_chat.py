@@ -199,6 +199,22 @@ def test_standing_instructions_and_tools_are_written_down_where_they_change() ->
     assert (turns[0].text, turns[3].text) == ("Be brief.", "")
 
 
+def test_a_question_without_looks_leaves_the_standing_tools_alone() -> None:
+    chat, backend = scripted("one", "two")
+    chat.ask("First?")
+    chat.ask("Second?", looks=0)
+    assert [turn.role for turn in chat.turns] == ["system", "user", "assistant", "user", "assistant"]
+    assert [offer.is_open for offer in backend.offers if offer] == [True, False]
+
+
+def test_another_chat_of_the_same_conversation_follows_its_new_name() -> None:
+    chat = chat_of("one")
+    other = chat.agent.chat("t")
+    chat.rename("trip")
+    assert other.name == "trip"
+    assert other.ask("First?").conversation == "trip"
+
+
 def test_async_asks_stream_and_can_be_cancelled() -> None:
     chat = Agent(ScriptedBackend(["one two", "three", "x " * 500], pace=0.003), memory=":memory:").chat("t")
 

@@ -12,6 +12,7 @@ from scripts import call, pay, shout
 from looktwice import Agent, Answer, Chat, Hook, ScriptedBackend
 from looktwice.agent.backends import Done
 from looktwice.agent.hooks import Cancel, ModelRequest, Pause, ToolRequest
+from looktwice.errors import InvalidInput
 from looktwice.memory.parts import Turn
 from looktwice.tools import ToolResult
 
@@ -159,3 +160,14 @@ def test_hooks_hear_what_is_offered() -> None:
     assert isinstance(backend, ScriptedBackend)
     assert seen == [("zoom", "shout", "pay")]
     assert [spec.name for offer in backend.offers if offer for spec in offer.tools] == ["zoom"]
+
+
+def test_a_question_that_a_hook_refuses_is_kept_without_an_answer() -> None:
+    class Closed(Hook):
+        def before_agent(self, conversation: str, turns: Sequence[Turn]) -> None:
+            raise Cancel("closed on Sundays")
+
+    chat = hooked("never", hooks=[Closed()])
+    with pytest.raises(InvalidInput, match="a hook refused the question: closed on Sundays"):
+        chat.ask("What?")
+    assert chat.unfinished == chat.turns[-1]

@@ -205,6 +205,24 @@ def test_a_paused_call_is_resumed_by_another_process(tmp_path: Path) -> None:
     assert paid == [7]
 
 
+def test_a_conversation_waits_with_its_call() -> None:
+    paid.clear()
+    chat, _ = scripted(call("pay", amount=7), "one", "two", tools=[pay])
+    chat.ask("Pay the bill.")
+    (waiting,) = chat.approvals()
+    for wanted in (lambda: chat.ask("And now?"), chat.go_on):
+        with pytest.raises(InvalidInput, match=f"waits for a decision; run: looktwice approve {waiting.id}"):
+            wanted()
+    chat.undo()
+    assert chat.ask("Something else.").text == "one"
+    with pytest.raises(InvalidInput, match="the conversation has left the call"):
+        chat.decide(waiting.id, True)
+    chat.decide(waiting.id, False)
+    assert paid == []
+    assert [turn.text for turn in chat.turns[-2:]] == ["Something else.", "one"]
+    assert chat.approvals() == []
+
+
 # --- answers that break off
 
 

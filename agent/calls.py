@@ -9,6 +9,7 @@ model, and one that never saw a tool still writes calls that parse.
 from __future__ import annotations
 
 import json
+import math
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -135,9 +136,18 @@ def read(output: str) -> Read:
     return Read(words.strip(), _parse(body))
 
 
+def _refused(constant: str) -> float:
+    raise ValueError(f"{constant} is not JSON")
+
+
+def _finite(digits: str) -> float:
+    value = float(digits)
+    return value if math.isfinite(value) else _refused(digits)
+
+
 def _parse(body: str) -> ToolCallPart | Malformed:
     try:
-        plain = cast("object", json.JSONDecoder().raw_decode(body)[0])
+        plain = cast("object", json.JSONDecoder(parse_constant=_refused, parse_float=_finite).raw_decode(body)[0])
     except (ValueError, RecursionError):
         return Malformed(f"the call is not JSON: {body[:80]!r}")
     if not isinstance(plain, Mapping):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from ..errors import InvalidInput, UnknownName
 from ..memory import Approval, Conversation, Memory, NamedPicture, Picture, fold
 from ..memory.parts import Turn
-from ..tools import Tool, find_tools
+from ..tools import Tool, find_tools, installed_tools
 from . import budget
 from .answer import Answer
 from .backends.backend import Row, Settings
@@ -205,7 +205,7 @@ class Chat:
         """Keep a question, after what has changed of the standing instructions; the branch with it."""
         conversation = self.conversation
         branch = self.memory.turns.branch(conversation.head)
-        if branch and branch[-1].status == "paused":
+        if branch and self._waits(branch[-1]):
             raise InvalidInput(self._waiting())
         standing = standing_turn(branch, system=self.agent.system, tools=tools)
         if standing is not None:
@@ -248,7 +248,7 @@ class Chat:
             turns, last = self.turns, self.unfinished
             if last is None:
                 raise InvalidInput(f"nothing is unfinished in {self.name!r}; ask something")
-            if last.status == "paused":
+            if self._waits(last):
                 raise InvalidInput(self._waiting())
             ask = self._run(turns, wanted, emit)
             if last.calls:
@@ -268,7 +268,10 @@ class Chat:
             state: Any = asked.state
             tools = self._tools(wanted.pop("tools", None))
             if approved and asked.call.tool not in {tool.name for tool in tools}:
-                tools = (*tools, *find_tools([asked.call.tool]))
+                tools = (*tools, *installed_tools([asked.call.tool]))
+            if approved and asked.call.tool not in {tool.name for tool in tools}:
+                known = (tool.name for tool in tools)
+                raise UnknownName("tool", asked.call.tool, known, hint="offer it again to approve its call")
             settings = {name: value for name, value in state["settings"].items() if value is not None}
             checked = self._wanted({**settings, "looks": state["looks"], **wanted, "tools": tools})
             with self.memory.atomic():
@@ -281,6 +284,10 @@ class Chat:
             else:
                 ask.refused(asked.call, note)
             return ask.answer()
+
+    def _waits(self, turn: Turn) -> bool:
+        """Whether the turn's call waits for a decision; in a fork it doesn't: the approval stayed behind."""
+        return turn.status == "paused" and any(approval.turn == turn.id for approval in self.approvals())
 
     def _waiting(self) -> str:
         waiting = ", ".join(str(approval.id) for approval in self.approvals())

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ..errors import LookTwiceError
 from ..memory import Conversation, Memory, fold
 from ..memory.parts import TextPart, ToolCallPart, Turn
 from ..tools import Tool, ToolResult
@@ -99,8 +100,15 @@ class Ask:
             self._over = True
         else:
             result = self._toolbox.run(call, self.journal.looks, approved=approved, seconds=self._seconds_left())
-            self._results[same] = (result, self._toolbox.register(call, result, turn))
+            self._results[same] = self._registered(call, result, turn)
         self._keep_result(call, *self._results[same], seconds=time.monotonic() - began)
+
+    def _registered(self, call: ToolCallPart, result: ToolResult, turn: Turn) -> tuple[ToolResult, tuple[str, ...]]:
+        """A result with the names of its pictures; one that can't be kept is told to the model, like any failure."""
+        try:
+            return result, self._toolbox.register(call, result, turn)
+        except LookTwiceError as error:
+            return ToolResult.failed(f"what {call.tool} brought can't be kept: {error}"), ()
 
     def refused(self, call: ToolCallPart, note: str) -> None:
         """Tell the model that a person did not approve its call."""
@@ -206,6 +214,9 @@ class Ask:
             self._notice("the model gave no words; ask in another way")
         answer = self.hooks.after_agent(self.journal.answer(done, words, done.finish, self._seen()))
         answer = self.journal.finish(done, answer)
+        if self.journal.memory.conversations.get(self.journal.conversation).head != answer.turn:
+            self._notice(f"the conversation went on elsewhere meanwhile; this answer is turn {answer.turn} beside it")
+            answer = replace(answer, notices=tuple(self.journal.notices))
         self._emit(Answered(answer))
         return answer
 

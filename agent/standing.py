@@ -8,9 +8,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
-from ..errors import UnknownName
 from ..memory.parts import Part, TextPart, ToolsPart, ToolSpec, Turn
-from ..tools import Tool, find_tools
+from ..tools import Tool, installed_tools
 
 _log = logging.getLogger(__name__)
 
@@ -33,13 +32,14 @@ def standing_tools(branch: Sequence[Turn]) -> tuple[ToolSpec, ...]:
 
 
 def found_tools(branch: Sequence[Turn]) -> list[Tool]:
-    """The standing tools as far as they go by a name; one that was a function of another program is left out."""
-    found: list[Tool] = []
-    for spec in standing_tools(branch):
-        try:
-            found += find_tools([spec.name])
-        except UnknownName:
-            _log.warning("the tool %r of this conversation is not installed here; name it again to offer it", spec.name)
+    """The standing tools that are installed here; one that was a function of some program is left out.
+
+    The names come from stored turns, which may be a stranger's: none of them is ever taken as a module to import.
+    """
+    names = [spec.name for spec in standing_tools(branch)]
+    found = installed_tools(names)
+    for name in sorted(set(names) - {tool.name for tool in found}):
+        _log.warning("the tool %r of this conversation is not installed here; name it again to offer it", name)
     return found
 
 

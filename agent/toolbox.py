@@ -53,8 +53,9 @@ class Toolbox:
             for picture in result.pictures:
                 kept = self._crop(picture, call, turn) if isinstance(picture, Crop) else self._new(picture, call)
                 names.append(kept.name)
-            for key, text in result.readings.items():
-                self._memory.pictures.note(key, "text", text)
+            there = {picture.key for picture in self.images().values() if not picture.forgotten}
+            for key in there & result.readings.keys():
+                self._memory.pictures.note(key, "text", result.readings[key])
         self._images = None
         return tuple(names)
 

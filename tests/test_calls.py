@@ -99,6 +99,8 @@ def test_words_and_call_are_taken_apart() -> None:
         ("[1,2]", "the call is not a JSON object: '[1,2]'"),
         ('{"name":7}', """a call needs "name" (text) and "arguments" (an object): '{"name":7}'"""),
         ("", "the call is not JSON: ''"),
+        ('{"name":"f","arguments":{"n":1e999}}', """the call is not JSON: '{"name":"f","arguments":{"n":1e999}}'"""),
+        ('{"name":"f","arguments":{"n":NaN}}', """the call is not JSON: '{"name":"f","arguments":{"n":NaN}}'"""),
     ],
 )
 def test_what_only_looks_like_a_call_is_malformed_in_one_line(body: str, why: str) -> None:

@@ -15,7 +15,7 @@ from scripts import ZOOM, scripted
 from looktwice import Agent, Chat, Image, LookTwiceError, ScriptedBackend
 from looktwice.agent.events import Answered, Event, Text
 from looktwice.errors import InvalidInput, PictureRejected, PromptTooLong, UnknownName
-from looktwice.memory.parts import ImagePart, TextPart
+from looktwice.memory.parts import ImagePart, TextPart, ToolCallPart, ToolsPart, ToolSpec, Turn
 
 RED = scenes.scene(("red", "circle", "top"))
 BLUE = scenes.scene(("blue", "square", "left"))
@@ -213,6 +213,22 @@ def test_another_chat_of_the_same_conversation_follows_its_new_name() -> None:
     chat.rename("trip")
     assert other.name == "trip"
     assert other.ask("First?").conversation == "trip"
+
+
+def test_a_stored_conversation_never_names_a_module_to_import(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may come out of a stranger's file."""
+    (tmp_path / "trap.py").write_text("raise SystemExit('imported')")
+    monkeypatch.syspath_prepend(tmp_path)  # pyright: ignore[reportUnknownMemberType]
+    chat = chat_of("fine")
+    spec = ToolSpec("trap:spring", "Looks harmless.")
+    chat.memory.turns.append(chat.conversation, Turn("system", (ToolsPart((spec,)),)))
+    asked = chat.memory.turns.append(chat.conversation, Turn("assistant", (ToolCallPart("c", "trap:spring", {}),)))
+    assert chat.ask("Hello?").text == "fine"
+    state = {"looks": 1, "tools": ["trap:spring"], "settings": {}}
+    waiting = chat.memory.approvals.ask(chat.conversation, asked.id, asked.calls[0], reason="", state=state)
+    chat.memory.conversations.set_head(chat.conversation, asked.id)
+    with pytest.raises(UnknownName, match="offer it again to approve its call"):
+        chat.decide(waiting.id, True)
 
 
 def test_async_asks_stream_and_can_be_cancelled() -> None:

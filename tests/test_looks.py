@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 from scripts import ZOOM, call, paid, pay, scripted
 
 from looktwice import Agent, Answer, Chat, Memory, ScriptedBackend, tool
@@ -159,6 +160,36 @@ def test_a_wrong_keyword_is_one_line_and_nothing_is_kept(
     assert chat.turns == []
 
 
+def test_what_a_tool_brings_and_memory_refuses_is_told_to_the_model() -> None:
+    @tool
+    def speck() -> Image.Image:
+        """Draw something tiny."""
+        return Image.new("RGB", (2, 2))
+
+    chat, _ = scripted(call("speck"), "done", tools=[speck])
+    answer = chat.ask("What?")
+    assert answer.looks[0].error
+    assert answer.looks[0].text.startswith("what speck brought can't be kept: ")
+    assert answer.text == "done"
+
+
+def test_two_programs_in_one_conversation_are_told_of_each_other(tmp_path: Path) -> None:
+    path = tmp_path / "t.db"
+    other, _ = scripted("B.", memory=path)
+
+    def interrupted(prompt: Prompt) -> str:
+        other.ask("B?")
+        return "A."
+
+    chat, _ = scripted(interrupted, memory=path)
+    answer = chat.ask("A?")
+    assert answer.notices == (
+        f"the conversation went on elsewhere meanwhile; this answer is turn {answer.turn} beside it",
+    )
+    assert [turn.text for turn in chat.turns if turn.text] == ["A?", "B?", "B."]
+    assert chat.memory.turns.get(answer.turn).text == "A."
+
+
 # --- approvals
 
 
@@ -221,6 +252,16 @@ def test_a_conversation_waits_with_its_call() -> None:
     assert paid == []
     assert [turn.text for turn in chat.turns[-2:]] == ["Something else.", "one"]
     assert chat.approvals() == []
+
+
+def test_a_fork_of_a_waiting_call_goes_its_own_way() -> None:
+    paid.clear()
+    chat, _ = scripted(call("pay", amount=7), "I can't tell.", "fine", tools=[pay])
+    chat.ask("Pay the bill.")
+    assert chat.fork().go_on().text == "I can't tell."
+    assert chat.fork().ask("Never mind.").text == "fine"
+    assert paid == []
+    assert len(chat.approvals()) == 1
 
 
 # --- answers that break off

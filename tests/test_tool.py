@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from datetime import date
 from enum import Enum
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, BeforeValidator, Field
 
 from looktwice.errors import BadArguments, InvalidInput, ToolError, UnknownName
 from looktwice.memory import Recipe, ToolSpec
@@ -505,3 +505,33 @@ def test_a_missing_reader_is_told_with_the_command_that_installs_it(monkeypatch:
     monkeypatch.setitem(sys.modules, "rapidocr", None)
     reason = "the text reader rapidocr is not installed; run: pip install 'looktwice[ocr]'"
     assert available_tools()["ocr"] == reason
+
+
+def test_an_exception_that_can_not_even_be_told_is_contained() -> None:
+    class Mute(Exception):
+        def __str__(self) -> str:
+            raise RuntimeError
+
+    @tool
+    def fails() -> str:
+        """Fail."""
+        raise Mute
+
+    result = fails.run({}, view, timeout=5)
+    assert (result.text, result.error) == ("fails failed: Mute: (its message can't be read)", True)
+
+
+def test_a_validator_that_fails_on_its_own_is_a_correction() -> None:
+    def code(text: Annotated[str, BeforeValidator(str.upper)]) -> str:
+        """Read a code."""
+        return text
+
+    with pytest.raises(BadArguments, match="code: TypeError"):
+        tool(code).validate({"text": 5}, [])
+
+
+def test_readings_are_texts_of_bounded_length() -> None:
+    assert len(ToolResult.of(ToolResult(readings={"k": "x" * 500_000})).readings["k"]) <= 100_000
+    wrong: Any = {"k": 5}
+    with pytest.raises(ToolError, match="readings are not all texts"):
+        ToolResult.of(ToolResult(readings=wrong))

@@ -12,7 +12,7 @@ from ..errors import InvalidInput, LookTwiceError, MissingExtra, UnknownName
 from .result import one_line
 from .tool import Tool
 
-__all__ = ["ENTRY_POINTS", "available_tools", "find_tools"]
+__all__ = ["ENTRY_POINTS", "available_tools", "find_tools", "installed_tools"]
 
 ENTRY_POINTS = "looktwice.tools"
 """The group of entry points in which an installed package offers tools."""
@@ -35,6 +35,15 @@ def find_tools(wanted: Iterable[str | Tool | Callable[..., Any]]) -> list[Tool]:
         if found.setdefault(made.name, made).function is not made.function:
             raise InvalidInput(f"two tools are named {made.name!r}; give one of them another name: tool(f, name='...')")
     return list(found.values())
+
+
+def installed_tools(names: Iterable[str]) -> list[Tool]:
+    """Those of the tools that are built in or installed; others are left out, and nothing else is ever imported.
+
+    For names that come out of a stored conversation, which may be a stranger's.
+    """
+    known = {*_BUILT_IN, *_installed()}
+    return find_tools([name for name in names if name in known])
 
 
 def available_tools() -> dict[str, Tool | str]:

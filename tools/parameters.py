@@ -70,7 +70,7 @@ class Parameters:
         fields: dict[str, Any] = {field: self._kinds[name].field(name) for field, name in self._fields.items()}
         texts = dict.fromkeys(self.pictures, _PICTURE_TEXT) | dict.fromkeys(self.boxes, _BOX_TEXT) | dict(texts)
         defaults = {name: kind.default for name, kind in self._kinds.items() if kind.default is not _REQUIRED}
-        model = create_model(self.tool, __config__=ConfigDict(extra="forbid"), **fields)
+        model = create_model(self.tool, __config__=ConfigDict(extra="forbid", allow_inf_nan=False), **fields)
         return model, compact_schema(model, texts, defaults)
 
     def _parse(self, arguments: object) -> BaseModel:
@@ -83,6 +83,8 @@ class Parameters:
         except ValidationError as error:
             lines = [self._correction(cast("dict[str, Any]", detail)) for detail in error.errors()[:3]]
             raise BadArguments(one_line(f"{self.tool}: {'; '.join(lines)}")) from error
+        except Exception as error:  # a validator of the tool's author, on values that it didn't think of
+            raise BadArguments(one_line(f"{self.tool}: {type(error).__name__}: {error}")) from error
 
     def _may_drop_null(self, name: str) -> bool:
         """Models write null for "not given", also where the function knows no None."""

@@ -17,12 +17,14 @@ from ..memory.parts import Json
 from ..memory.recipe import Box, Recipe
 from .view import View
 
-__all__ = ["Crop", "DATA_LIMIT", "PICTURE_LIMIT", "TEXT_LIMIT", "ToolResult", "cut", "one_line"]
+__all__ = ["Crop", "DATA_LIMIT", "PICTURE_LIMIT", "READING_LIMIT", "TEXT_LIMIT", "ToolResult", "cut", "one_line"]
 
 TEXT_LIMIT = 8_000
 """Characters of a result that the model is shown."""
 DATA_LIMIT = 1_000_000
 """Characters of a result's data, written as JSON."""
+READING_LIMIT = 100_000
+"""Characters of a picture's text that are kept with it."""
 PICTURE_LIMIT = 8
 """Pictures that one call may bring."""
 _MESSAGE_LIMIT = 300
@@ -165,7 +167,10 @@ def _checked(result: ToolResult) -> ToolResult:
         raise ToolError(
             f"the tool returned a ToolResult whose readings are {_kind(readings)}; give a dict of texts by key"
         )
-    return dataclasses.replace(result, text=_storable(text), data=_as_json(result.data), pictures=shown)
+    if not all(isinstance(key, str) and isinstance(read, str) for key, read in readings.items()):
+        raise ToolError("the tool returned a ToolResult whose readings are not all texts by a picture's key")
+    told = {key: _storable(cut(read, READING_LIMIT)[0]) for key, read in cast("Mapping[str, str]", readings).items()}
+    return dataclasses.replace(result, text=_storable(text), data=_as_json(result.data), pictures=shown, readings=told)
 
 
 def _joined(results: Sequence[ToolResult]) -> ToolResult:

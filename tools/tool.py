@@ -112,14 +112,21 @@ class Tool:
             return ToolResult.of(returned).bounded()
         except LookTwiceError as error:
             logger.debug("tool %r", self.name, exc_info=True)
-            return ToolResult.failed(f"{self.name} failed: {error}")
+            return ToolResult.failed(f"{self.name} failed: {_said(error)}")
         except BaseException as error:  # SystemExit too: a tool must not end the program
             logger.debug("tool %r", self.name, exc_info=True)
-            return ToolResult.failed(f"{self.name} failed: {type(error).__name__}: {error}")
+            return ToolResult.failed(f"{self.name} failed: {type(error).__name__}: {_said(error)}")
 
 
 def _awaited(coroutine: Coroutine[Any, Any, object]) -> object:
     return asyncio.run(coroutine)
+
+
+def _said(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:  # even telling what went wrong can go wrong
+        return "(its message can't be read)"
 
 
 def _in_time(work: Callable[[], ToolResult], seconds: float, thread_name: str) -> ToolResult | None:

@@ -179,7 +179,7 @@ def read_picture(spec: str) -> tuple[str | None, Picture]:
     from ...memory import Picture, check_name
 
     name, equals, path = spec.partition("=")
-    if not equals or Path(spec).exists():
+    if not equals or os.path.exists(spec):
         return None, Picture.load(spec)
     return check_name(name), Picture.load(path)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -115,9 +116,9 @@ class Repl:
         words = _split(rest)
         match words:
             case [file]:
-                added = self._chat.add(file)
+                added = self._chat.add(os.path.expanduser(file))
             case [file, "as", name]:
-                added = self._chat.add(file, name.removeprefix("@"))
+                added = self._chat.add(os.path.expanduser(file), name.removeprefix("@"))
             case _:
                 raise InvalidInput(f"can't read {rest!r}; write: /add FILE, or /add FILE as NAME")
         self._lines.tell("status", f"@{added.name} is {added.width} by {added.height} pixels")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import zipfile
 from dataclasses import asdict
 from pathlib import Path
 
@@ -18,7 +20,10 @@ from .output import say, say_json
 @click.option("-o", "--output", metavar="FILE", help="The file; else the conversation's name with .zip.")
 @options.db
 def export(chat: str, output: str | None, db: str | None) -> None:
-    """Write a conversation, all its branches and its pictures, to one zip file that import reads again."""
+    """Write a conversation, all its branches and its pictures, to one zip file that import reads again.
+
+    Pictures are written as they were given, with whatever a camera wrote into them, such as the place.
+    """
     with options.open_memory(db) as memory:
         target = new_file(output, memory.conversations.get(chat).name, ".zip")
         memory.export(chat, target)
@@ -34,8 +39,10 @@ def import_(file: str, name: str | None, db: str | None, as_json: bool) -> None:
     """Read a conversation with its pictures from FILE."""
     from ...memory import Memory
 
-    if not Path(file).is_file():
+    if not os.path.isfile(file):
         raise InvalidInput(f"no file {file!r}; give a zip file that looktwice export wrote")
+    if not zipfile.is_zipfile(file):
+        raise InvalidInput(f"{file!r} is not a zip file; give one that looktwice export wrote")
     with Memory(db) as memory:
         made = memory.import_(file, name=name)
     if as_json:
@@ -66,7 +73,7 @@ def new_file(given: str | None, name: str, suffix: str) -> Path:
         target = Path(given)
     else:
         safe = "".join(char if char.isalnum() or char in "-_." else "-" for char in name).strip(".") or "conversation"
-        target = Path(f"{safe}{suffix}")
+        target = Path(f"{safe.encode()[:200].decode(errors='ignore')}{suffix}")
         if target.exists():
             raise InvalidInput(f"{str(target)!r} exists already; choose the file with -o")
     if target.is_dir() or not target.parent.is_dir():

@@ -5,15 +5,25 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator, Iterable
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import InvalidInput
-from ..memory import Memory
+from ..memory import Conversation, Memory
 from ..tools import Tool, find_tools
 from .backends import Backend, open_backend
 from .chat import Chat
 from .hooks import Hook, Hooks
+
+
+@dataclass(slots=True)
+class _Turn:
+    """Whose turn it is to ask in a conversation: the thread that is being answered."""
+
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    owner: int | None = None
 
 
 class Agent:
@@ -54,7 +64,7 @@ class Agent:
         self._own_memory = not isinstance(memory, Memory)
         self.memory = memory if isinstance(memory, Memory) else Memory(memory)
         self._guard = threading.Lock()
-        self._turns: dict[str, threading.RLock] = {}
+        self._turns: dict[int, _Turn] = {}
 
     @property
     def backend(self) -> Backend:
@@ -70,14 +80,24 @@ class Agent:
         if name is not None:
             return Chat(self, self.memory.conversations.open(name))
         stem = time.strftime("chat-%Y%m%d-%H%M%S")
-        taken = {conversation.name for conversation in self.memory.conversations.list()}
-        free = next(n for n in (stem, *(f"{stem}-{i}" for i in range(2, len(taken) + 3))) if n not in taken)
-        return Chat(self, self.memory.conversations.create(free))
+        with self.memory.atomic():
+            taken = {conversation.name for conversation in self.memory.conversations.list()}
+            free = next(n for n in (stem, *(f"{stem}-{i}" for i in range(2, len(taken) + 3))) if n not in taken)
+            return Chat(self, self.memory.conversations.create(free))
 
-    def turn_of(self, conversation: str) -> threading.RLock:
-        """The lock that lets one ask at a time into a conversation."""
+    @contextmanager
+    def turn_of(self, conversation: Conversation) -> Generator[None]:
+        """Lets one ask at a time into a conversation. Raises InvalidInput for one that would wait for itself."""
         with self._guard:
-            return self._turns.setdefault(conversation, threading.RLock())
+            turn = self._turns.setdefault(conversation.id, _Turn())
+        if turn.owner == threading.get_ident():
+            raise InvalidInput(f"{conversation.name!r} is being answered; a hook can't ask in it, but in a fork of it")
+        with turn.lock:
+            turn.owner = threading.get_ident()
+            try:
+                yield
+            finally:
+                turn.owner = None
 
     def close(self) -> None:
         """Give the weights back, and the memory if this agent opened it."""

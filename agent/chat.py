@@ -36,6 +36,7 @@ class _Wanted:
 
     plan: Plan
     cancel: threading.Event
+    names_tools: bool = False
 
 
 class Chat:
@@ -142,7 +143,8 @@ class Chat:
 
     def stream_decide(self, approval: int, approved: bool, *, note: str = "", **wanted: Any) -> Generator[Event]:
         """``decide``, followed as it comes."""
-        cancel = wanted.setdefault("cancel", threading.Event())
+        cancel: threading.Event = wanted.get("cancel") or threading.Event()
+        wanted = {**wanted, "cancel": cancel}
         return followed(lambda emit: self._decided(approval, approved, note, wanted, emit), cancel)
 
     def approvals(self) -> list[Approval]:
@@ -194,7 +196,7 @@ class Chat:
 
     def _asked(self, question: Asked, wanted: _Wanted, emit: Emit) -> Answer:
         backend, read = self.agent.backend, Question.of(question)
-        with self.agent.turn_of(self.name):
+        with self.agent.turn_of(self._id):
             with self.memory.atomic():
                 turns = self._kept(read, wanted.plan.tools)
                 rows = backend.rows(self._composed(turns))
@@ -216,6 +218,9 @@ class Chat:
 
     def _run(self, turns: Sequence[Turn], wanted: _Wanted, emit: Emit) -> Ask:
         agent, told = self.agent, {spec.name for spec in standing_tools(turns)}
+        untold = [tool.name for tool in wanted.plan.tools if tool.name not in told]
+        if untold and wanted.names_tools:
+            raise InvalidInput(f"the question was asked without {', '.join(untold)}; ask it anew to offer other tools")
         plan = replace(wanted.plan, tools=tuple(tool for tool in wanted.plan.tools if tool.name in told))
         emit(Started(agent.backend.model, self.name, turns[-1].id))
         if agent.backend.note:
@@ -236,35 +241,35 @@ class Chat:
         )
 
     def _retried(self, wanted: _Wanted, emit: Emit) -> Answer:
-        with self.agent.turn_of(self.name):
-            question = self._last_question()
+        with self.agent.turn_of(self._id):
+            question, before = self._last_question(), self.conversation.head
             if question is None:
                 raise InvalidInput(f"there is no question in {self.name!r} to ask again; ask one")
             self.memory.conversations.set_head(self._id, question.id)
-            return self._run(self.memory.turns.branch(question.id), wanted, emit).answer()
+            try:
+                return self._run(self.memory.turns.branch(question.id), wanted, emit).answer()
+            finally:
+                if self.conversation.head == question.id:  # nothing came: the answer that was there stands again
+                    self.memory.conversations.set_head(self._id, before)
 
     def _went_on(self, wanted: _Wanted, emit: Emit) -> Answer:
-        with self.agent.turn_of(self.name):
+        with self.agent.turn_of(self._id):
             turns, last = self.turns, self.unfinished
             if last is None:
                 raise InvalidInput(f"nothing is unfinished in {self.name!r}; ask something")
             if self._waits(last):
                 raise InvalidInput(self._waiting())
-            ask = self._run(turns, wanted, emit)
-            if last.calls:
-                ask.unknown_outcome(last.calls[0])
-                return ask.answer()
-            return ask.go_on() if last.role == "assistant" else ask.answer()
+            return self._run(turns, wanted, emit).go_on()
 
     def _decided(self, approval: int, approved: bool, note: str, wanted: dict[str, Any], emit: Emit) -> Answer:
-        with self.agent.turn_of(self.name):
+        with self.agent.turn_of(self._id):
             asked = self.memory.approvals.get(approval)
             if asked.conversation != self.name:
                 raise InvalidInput(
                     f"approval {approval} belongs to conversation {asked.conversation!r}, not {self.name!r}"
                 )
-            if approved and self.conversation.head != asked.turn:
-                raise InvalidInput(f"the conversation has left the call of approval {approval}; deny it, or ask again")
+            if self.conversation.head != asked.turn:
+                return self._decided_late(asked, approved, note, emit)
             state: Any = asked.state
             tools = self._tools(wanted.pop("tools", None))
             if approved and asked.call.tool not in {tool.name for tool in tools}:
@@ -274,16 +279,23 @@ class Chat:
                 raise UnknownName("tool", asked.call.tool, known, hint="offer it again to approve its call")
             settings = {name: value for name, value in state["settings"].items() if value is not None}
             checked = self._wanted({**settings, "looks": state["looks"], **wanted, "tools": tools})
+            checked = replace(checked, names_tools=False)
             with self.memory.atomic():
                 self.memory.approvals.decide(approval, approved, note=note)
                 self.memory.turns.update(asked.turn, status="complete")
-            turns = self.memory.turns.branch(asked.turn)
-            ask = self._run(turns, checked, emit)
-            if approved:
-                ask.look(asked.call, turns[-1], approved=True)
-            else:
-                ask.refused(asked.call, note)
-            return ask.answer()
+            ask = self._run(self.memory.turns.branch(asked.turn), checked, emit)
+            return ask.decide(asked.call, approved=approved, note=note)
+
+    def _decided_late(self, asked: Approval, approved: bool, note: str, emit: Emit) -> Answer:
+        """A decision on a call that the conversation has left: it can only be refused, and nothing follows."""
+        if approved:
+            raise InvalidInput(f"the conversation has left the call of approval {asked.id}; deny it, or ask again")
+        self.memory.approvals.decide(asked.id, False, note=note)
+        told = f"the call of approval {asked.id} is refused; the conversation had left it already"
+        answer = Answer("", self.name, asked.turn, self.agent.backend.model, notices=(told,))
+        emit(Notice(told))
+        emit(Answered(answer))
+        return answer
 
     def _waits(self, turn: Turn) -> bool:
         """Whether the turn's call waits for a decision; in a fork it doesn't: the approval stayed behind."""
@@ -309,18 +321,19 @@ class Chat:
 
     def _wanted(self, given: dict[str, Any]) -> _Wanted:
         rest = dict(given)
-        tools = self._tools(rest.pop("tools", None))
+        named = rest.pop("tools", None)
+        tools = self._tools(named)
         looks = rest.pop("looks", None)
         looks = self.agent.looks if looks is None else looks
         choice: str = rest.pop("tool_choice", "auto")
         cancel = rest.pop("cancel", None) or threading.Event()
-        if not isinstance(looks, int) or looks < 0:
+        if not isinstance(looks, int) or isinstance(looks, bool) or looks < 0:
             raise InvalidInput(f"looks {looks!r} can't be used; give 0 or more")
         if choice not in ("auto", "none") and choice not in {tool.name for tool in tools}:
             raise UnknownName(
                 "tool", choice, (t.name for t in tools), hint="tool_choice is 'auto', 'none' or a tool on offer"
             )
-        return _Wanted(Plan(looks, tools, Settings.of(**rest), choice), cancel)
+        return _Wanted(Plan(looks, tools, Settings.of(**rest), choice), cancel, named is not None)
 
 
 class _NotKept(Exception):

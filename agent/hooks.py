@@ -17,7 +17,7 @@ from .backends.backend import Done, Settings
 
 
 class Cancel(Exception):
-    """Raise it in a hook to refuse a call (the model is told why) or, elsewhere, to end the ask."""
+    """Raise it in a hook to refuse a call (the model is told why) or, elsewhere, to end the ask (the person is)."""
 
 
 class Pause(Exception):
@@ -90,7 +90,10 @@ class Hook:
         """After a tool; return another result to change it."""
 
     def after_agent(self, answer: Answer) -> Answer | None:
-        """Once per ask, with the answer before it is kept; return another one to change it."""
+        """Once per ask, with the answer, which is kept already; return another one to change what is kept.
+
+        ``Cancel`` takes its words back and leaves the reason as a notice.
+        """
 
 
 class Hooks:

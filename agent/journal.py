@@ -40,9 +40,10 @@ class Journal:
         """Since the ask began."""
         return time.monotonic() - self._began
 
-    def reopen(self) -> None:
-        """Go on with the partial answer at the end of the branch."""
+    def reopen(self) -> Turn:
+        """Go on with the partial answer at the end of the branch: what is said now takes its place."""
         self.open = self.turns.pop()
+        return self.open
 
     def first_word(self) -> None:
         """Note the time of the first token."""
@@ -102,11 +103,20 @@ class Journal:
         )
 
     def finish(self, done: Done, answer: Answer) -> Answer:
-        """Keep the answer; one that was stopped is marked as partial."""
-        status: Status = "partial" if answer.finish in ("cancelled", "timeout") else "complete"
-        meta = {k: v for k, v in answer.to_json().items() if k not in ("answer", "conversation", "turn", "model")}
-        kept = self.said(done, [TextPart(answer.text)], status=status, **meta)
+        """Keep the answer; one that did not come to its end is marked as partial, and without a word it is none."""
+        if answer.finish != "stop" and not answer.text and self.open is None:
+            return replace(answer, turn=self.turns[-1].id)
+        status: Status = "complete" if answer.finish == "stop" else "partial"
+        kept = self.said(done, [TextPart(answer.text)], status=status, **_meta(answer))
         return replace(answer, turn=kept.id)
+
+    def amend(self, answer: Answer) -> None:
+        """Keep what a hook made of an answer that was kept already; other words are no longer the model's ids."""
+        kept = self.turns[-1]
+        if kept.id != answer.turn or kept.role != "assistant":
+            return
+        ids = {} if kept.text == answer.text else {"parts": (TextPart(answer.text),), "tokens": ()}
+        self.turns[-1] = self.memory.turns.update(kept.id, meta=_meta(answer), **ids)
 
     def _append(self, turn: Turn) -> Turn:
         return self.memory.turns.append(self.conversation, turn, parent=self.turns[-1].id if self.turns else None)
@@ -120,6 +130,16 @@ class Journal:
             tokenizer=new.tokenizer,
             meta=new.meta,
         )
+
+
+def _meta(answer: Answer) -> dict[str, Any]:
+    return {k: v for k, v in answer.to_json().items() if k not in ("answer", "conversation", "turn", "model")}
+
+
+def since_question(turns: Sequence[Turn]) -> Sequence[Turn]:
+    """The turns after the last question: its calls and their results."""
+    last = max((place for place, turn in enumerate(turns) if turn.role == "user"), default=-1)
+    return turns[last + 1 :]
 
 
 def result_turn(call: ToolCallPart, result: ToolResult, images: Sequence[str]) -> Turn:

@@ -5,27 +5,26 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from ..errors import LookTwiceError
 from ..memory import Conversation, Memory, fold
-from ..memory.parts import TextPart, ToolCallPart, Turn
+from ..memory.parts import Part, TextPart, ToolCallPart, ToolResultPart, Turn
 from ..tools import Tool, ToolResult
 from . import budget
-from .answer import Answer, SeenImage, Usage
+from .answer import Answer, Look, SeenImage, Usage
 from .backends.backend import Backend, Done, Settings
-from .calls import Malformed, Offer, Read, read
+from .calls import Malformed
 from .events import Answered, Called, Emit, Notice, Paused, Returned
 from .hooks import Cancel, Hooks, ModelRequest, Pause
-from .journal import Journal, result_turn, seen_image
-from .prompt import Prompt, compose
-from .speech import Speech
+from .journal import Journal, result_turn, seen_image, since_question
+from .speaker import Said, Speaker
 from .toolbox import Toolbox
 
-SAVE_EVERY = 1.0  # seconds between two savings of an answer that is still being written
-_KEPT_SETTINGS = ("max_new_tokens", "temperature", "top_p", "seed", "timeout")
+_CUT = " (cut: the context is full)"
+_KEPT_SETTINGS = ("max_new_tokens", "temperature", "top_p", "seed", "stop", "timeout")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,44 +63,87 @@ class Ask:
         self.plan = plan
         self.journal = Journal(memory, conversation, backend.model, turns)
         self._emit = emit
-        self._cancel = cancel
         self._left = plan.looks
         self._over = False
         self._results: dict[str, tuple[ToolResult, tuple[str, ...]]] = {}
-        self._toolbox = Toolbox(memory, conversation, plan.tools, hooks)
+        self._toolbox = Toolbox(memory, conversation, hooks)
+        self._speaker = Speaker(backend, hooks, self.journal, self._toolbox, emit=emit, cancel=cancel)
 
     def answer(self) -> Answer:
         """Model, call, tool, model again, at most ``looks`` times; the last step always answers in words."""
         while True:
-            done, taken = self._step()
-            if taken.call is None:
-                return self._finish(done, taken.words)
-            turn = self._keep_call(done, taken)
+            said = self._speaker.say(self._request())
+            if said.call is None:
+                return self._finish(said)
+            turn = self.journal.said(said.done, _spoken(said))
             try:
-                self.look(taken.call, turn)
+                self.look(said.call, turn, said.tools)
             except Pause as pause:
-                return self._pause(turn, str(pause), done, taken)
+                return self._pause(turn, said.call, str(pause))
 
     def go_on(self) -> Answer:
-        """Go on with the partial answer at the end of the branch, word for word where it broke off."""
-        self.journal.reopen()
+        """Finish what the branch ends with: a question, a result, or an answer that goes on where it broke off."""
+        self._recall()
+        self._left = max(0, self._left - len(self.journal.looks))
+        last = self.journal.turns[-1]
+        if last.role == "assistant" and last.calls:
+            told = f"{last.calls[0].tool} was interrupted; it is not known whether it ran"  # and may have acted
+            self._keep_result(last.calls[0], ToolResult.failed(told))
+        elif last.role == "assistant":
+            self._speaker.go_on(self.journal.reopen())
         return self.answer()
 
-    def look(self, call: ToolCallPart | Malformed, turn: Turn, *, approved: bool = False) -> None:
+    def decide(self, call: ToolCallPart, *, approved: bool, note: str) -> Answer:
+        """Go on after a person's decision on the call that the branch ends with."""
+        self._recall()
+        turn = self.journal.turns[-1]
+        if not approved:
+            told = f"the call was not approved{': ' + note if note else ''}"
+            self._keep_result(call, ToolResult.failed(told))
+            return self.answer()
+        try:
+            self.look(call, turn, self.plan.tools, approved=True)
+        except Pause as pause:
+            return self._pause(turn, call, str(pause))
+        return self.answer()
+
+    def look(
+        self, call: ToolCallPart | Malformed, turn: Turn, tools: Sequence[Tool], *, approved: bool = False
+    ) -> None:
         """Run the call that ``turn`` holds and keep its result. Raises Pause when it needs an approval first."""
-        self._left -= 1
         if isinstance(call, Malformed):
             self._keep_result(ToolCallPart("", "?", {}), ToolResult(text=call.why, error=True))
             return
         self._emit(Called(call))
         began = time.monotonic()
-        same = json.dumps([call.tool, dict(call.arguments)], sort_keys=True)
+        same = _same(call)
         if same in self._results:  # asked the same again: the earlier result, and no more looking
             self._over = True
         else:
-            result = self._toolbox.run(call, self.journal.looks, approved=approved, seconds=self._seconds_left())
+            left = self._seconds_left()
+            result = self._toolbox.run(call, tools, self.journal.looks, approved=approved, seconds=left)
             self._results[same] = self._registered(call, result, turn)
         self._keep_result(call, *self._results[same], seconds=time.monotonic() - began)
+
+    def _request(self) -> ModelRequest:
+        left = self._seconds_left()
+        last = self._left <= 0 or self._over or (left is not None and left <= 0)
+        choice = "none" if last else "auto" if self.journal.looks else self.plan.choice
+        settings = replace(self.plan.settings, timeout=None if left is None else max(left, 0.001))
+        name, turns = self.journal.conversation.name, tuple(self.journal.turns)
+        return ModelRequest(name, turns, self.plan.tools, settings, 0 if last else self._left, choice)
+
+    def _recall(self) -> None:
+        """The looks that this question has had already, in this process or another."""
+        calls: dict[str, ToolCallPart] = {}
+        for turn in since_question(self.journal.turns):
+            calls |= {call.id: call for call in turn.calls}
+            for part in turn.parts:
+                if isinstance(part, ToolResultPart) and part.id in calls:
+                    call = calls[part.id]
+                    look = Look(call.tool, dict(call.arguments), part.text, turn.images, part.error)
+                    self.journal.looks.append(look)
+                    self._results[_same(call)] = (ToolResult(part.text, part.data, error=part.error), turn.images)
 
     def _registered(self, call: ToolCallPart, result: ToolResult, turn: Turn) -> tuple[ToolResult, tuple[str, ...]]:
         """A result with the names of its pictures; one that can't be kept is told to the model, like any failure."""
@@ -110,134 +152,77 @@ class Ask:
         except LookTwiceError as error:
             return ToolResult.failed(f"what {call.tool} brought can't be kept: {error}"), ()
 
-    def refused(self, call: ToolCallPart, note: str) -> None:
-        """Tell the model that a person did not approve its call."""
-        told = f"the call was not approved{': ' + note if note else ''}"
-        self._keep_result(call, ToolResult(text=told, error=True))
-
-    def unknown_outcome(self, call: ToolCallPart) -> None:
-        """Tell the model that a call was interrupted; it is not run again, as it may have acted."""
-        told = f"{call.tool} was interrupted; it is not known whether it ran"
-        self._keep_result(call, ToolResult(text=told, error=True))
-
-    def prompt(self, turns: Sequence[Turn]) -> Prompt:
-        """The prompt of these turns, with the partial answer that goes on, if there is one."""
-        partial = self.journal.open
-        branch = [*turns, partial] if partial else turns
-        return compose(branch, self._toolbox.images(), style=self.backend.style, open_answer=partial is not None)
-
-    def _step(self) -> tuple[Done, Read]:
-        """One answer of the model, through the hooks, read for a call."""
-        left = self._seconds_left()
-        last = self._left <= 0 or self._over or (left is not None and left <= 0)
-        choice = "none" if last else "auto" if self.journal.looks else self.plan.choice
-        turns, settings = tuple(self.journal.turns), self.plan.settings
-        name = self.journal.conversation.name
-        request = ModelRequest(name, turns, self.plan.tools, settings, 0 if last else self._left, choice)
-        try:
-            done = self.hooks.model(request, self._generate)
-        except Cancel as cancel:
-            done = Done(str(cancel), "cancelled", Usage())
-        self.journal.usage += done.usage
-        calls = bool(request.tools) and request.tool_choice != "none"
-        if done.finish in ("cancelled", "timeout"):
-            return done, Read(done.text)  # to go on from, to the letter
-        return done, read(done.text) if calls else Read(done.text.strip())
-
-    def _generate(self, request: ModelRequest) -> Done:
-        prompt = self.prompt(request.turns)
-        budget.require_fit(self.backend.rows(prompt), self.backend.context, request.settings.max_new_tokens)
-        offer = self._offer(request)
-        left = self._seconds_left()
-        stream = self.backend.generate(
-            prompt,
-            replace(request.settings, timeout=None if left is None else max(left, 0.001)),
-            pixels=self.journal.memory.pictures.pixels,
-            offer=offer,
-            cancel=self._cancel,
-        )
-        speech = Speech(self._emit, hide_calls=offer is not None and offer.is_open)
-        before = self.journal.open
-        said, saved = before.text if before else "", time.monotonic()
-        try:
-            for item in stream:
-                if isinstance(item, Done):
-                    speech.end()
-                    return _joined(before, item)
-                self.journal.first_word()
-                said += item.text
-                speech.say(item)
-                if time.monotonic() - saved > SAVE_EVERY:
-                    self.journal.save(said)
-                    saved = time.monotonic()
-        except BaseException:
-            self.journal.save(said)
-            raise
-        finally:
-            stream.close()
-        raise RuntimeError(f"the backend {self.backend.model!r} ended without Done")
-
-    def _offer(self, request: ModelRequest) -> Offer | None:
-        if not request.tools:
-            return None
-        names = tuple(p.name for p in self._toolbox.images().values() if not p.forgotten)
-        return Offer(tuple(tool.spec for tool in request.tools), names, request.tool_choice)
-
-    def _keep_call(self, done: Done, taken: Read) -> Turn:
-        if isinstance(taken.call, ToolCallPart):
-            words = [TextPart(taken.words)] if taken.words else []
-            return self.journal.said(done, [*words, taken.call])
-        return self.journal.said(done, [TextPart(done.text)])
-
     def _keep_result(
         self, call: ToolCallPart, result: ToolResult, images: tuple[str, ...] = (), *, seconds: float = 0.0
     ) -> None:
+        self._left -= 1
         turn = result_turn(call, result, images)
         if images and not self._fits(turn):
             told = "There is no room left to show the picture; answer from what you have seen."
-            turn = result_turn(call, replace(result, text=f"{result.text}\n{told}".strip()), ())
+            result, turn = self._shortened(call, replace(result, text=f"{told}\n{result.text}".strip()))
             self._notice(f"{', '.join(images)} could not be shown: the model's context is full")
-            self._over = True
+        elif not self._fits(turn):
+            result, turn = self._shortened(call, result)
+            self._notice(f"what {call.tool} brought was cut: the model's context is full")
         look = self.journal.looked(call, turn, seconds)
         self._emit(Returned(call, look.text, look.images, look.error, look.seconds))
 
+    def _shortened(self, call: ToolCallPart, result: ToolResult) -> tuple[ToolResult, Turn]:
+        """A result without pictures, its text halved until it fits; the model has to answer now."""
+        self._over = True
+        turn = result_turn(call, result, ())
+        while result.text and not self._fits(turn):
+            half = result.text[: len(result.text) // 2]
+            result = replace(
+                result, text=half and f"{half.removesuffix(_CUT).rstrip()}{_CUT}" if len(half) > 40 else ""
+            )
+            turn = result_turn(call, result, ())
+        return result, turn
+
     def _fits(self, turn: Turn) -> bool:
-        rows = self.backend.rows(self.prompt([*self.journal.turns, turn]))
+        rows = self.backend.rows(self._speaker.prompt([*self.journal.turns, turn]))
         return budget.fits(rows, self.backend.context, self.plan.settings.max_new_tokens)
 
-    def _finish(self, done: Done, words: str) -> Answer:
-        if done.finish == "length":
-            self._notice(
-                f"the answer was cut at max_new_tokens={self.plan.settings.max_new_tokens}; give more, or go on"
-            )
-        if not words and done.finish == "stop":
-            self._notice("the model gave no words; ask in another way")
-        answer = self.hooks.after_agent(self.journal.answer(done, words, done.finish, self._seen()))
-        answer = self.journal.finish(done, answer)
+    def _finish(self, said: Said) -> Answer:
+        """Keep the answer, then let the hooks change it: whatever they do, it is not lost."""
+        for notice in _notices(said, self.plan.settings):
+            self._notice(notice)
+        answer = self.journal.finish(
+            said.done, self.journal.answer(said.done, said.words, said.done.finish, self._seen())
+        )
         if self.journal.memory.conversations.get(self.journal.conversation).head != answer.turn:
             self._notice(f"the conversation went on elsewhere meanwhile; this answer is turn {answer.turn} beside it")
-            answer = replace(answer, notices=tuple(self.journal.notices))
-        self._emit(Answered(answer))
-        return answer
+        changed = replace(answer, notices=tuple(self.journal.notices))
+        try:
+            changed = self.hooks.after_agent(changed)
+        except Cancel as cancel:
+            self._notice(f"a hook refused the answer: {cancel}")
+            changed = replace(changed, text="", notices=tuple(self.journal.notices))
+        if changed != answer:
+            self.journal.amend(changed)
+        self._emit(Answered(changed))
+        return changed
 
-    def _pause(self, turn: Turn, reason: str, done: Done, taken: Read) -> Answer:
-        assert isinstance(taken.call, ToolCallPart)
-        memory, plan = self.journal.memory, replace(self.plan, looks=self._left + 1)  # the call is still to come
+    def _pause(self, turn: Turn, call: ToolCallPart | Malformed, reason: str) -> Answer:
+        assert isinstance(call, ToolCallPart)
+        memory, plan = self.journal.memory, replace(self.plan, looks=self._left)
         with memory.atomic():
             memory.turns.update(turn.id, status="paused")
             approval = memory.approvals.ask(
-                self.journal.conversation, turn.id, taken.call, reason=reason, state=plan.to_json()
+                self.journal.conversation, turn.id, call, reason=reason, state=plan.to_json()
             )
-        self._notice(f"{taken.call.tool} waits for an approval: looktwice approve {approval.id}")
+        self._notice(f"{call.tool} waits for an approval: looktwice approve {approval.id}")
         self._emit(Paused(approval))
-        answer = replace(self.journal.answer(done, taken.words, "paused", self._seen()), turn=turn.id)
+        done = Done("", "paused", Usage())
+        answer = replace(self.journal.answer(done, turn.text, "paused", self._seen()), turn=turn.id)
         self._emit(Answered(answer))
         return answer
 
     def _seen(self) -> list[SeenImage]:
         """What stands in the prompt as pictures, each once."""
         images = self._toolbox.images()
-        shown = {fold(row.image): row for row in self.backend.rows(self.prompt(self.journal.turns)) if row.image}
+        prompt = self._speaker.prompt(self.journal.turns)
+        shown = {fold(row.image): row for row in self.backend.rows(prompt) if row.image}
         return [seen_image(self.journal.memory, images[name], row) for name, row in shown.items()]
 
     def _notice(self, text: str) -> None:
@@ -249,10 +234,25 @@ class Ask:
         return None if whole is None else whole - self.journal.seconds
 
 
-def _joined(before: Turn | None, done: Done) -> Done:
-    """The whole answer, where this one went on from a partial one."""
-    if before is None or not before.text:
-        return done
-    ids = before.tokens if before.tokenizer == done.tokenizer else None
-    joined = (*ids, *done.ids) if ids and done.ids else None
-    return replace(done, text=before.text + done.text, ids=joined)
+def _spoken(said: Said) -> list[Part]:
+    """The parts of a turn that ends in a call: its words, and the call; one that is malformed stays as it was."""
+    if isinstance(said.call, ToolCallPart):
+        return [*([TextPart(said.words)] if said.words else []), said.call]
+    return [TextPart(said.done.text)]
+
+
+def _same(call: ToolCallPart) -> str:
+    return json.dumps([call.tool, dict(call.arguments)], sort_keys=True)
+
+
+def _notices(said: Said, settings: Settings) -> Iterator[str]:
+    """What the person should know of how an answer ended."""
+    done = said.done
+    if said.reason:
+        yield said.reason
+    if done.finish == "length" and done.usage.output < settings.max_new_tokens:
+        yield "the answer was cut: the model's context is full; ask in a new conversation or a fork"
+    elif done.finish == "length":
+        yield f"the answer was cut at max_new_tokens={settings.max_new_tokens}; give more, or go on"
+    if not said.words and done.finish == "stop":
+        yield "the model gave no words; ask in another way"

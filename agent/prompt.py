@@ -130,7 +130,7 @@ class _Walk:
     tier: TierOf
     messages: list[Message] = field(default_factory=list[Message])
     named: bool = False
-    seen: int = 0
+    shown: set[str] = field(default_factory=set[str])
     nameless: str | None = None
 
     def turn(self, turn: Turn) -> None:
@@ -146,11 +146,10 @@ class _Walk:
                 self._say("user", self._results(turn))
 
     def _needs_names(self, turn: Turn) -> bool:
-        pictures = len(turn.images)
-        self.seen += pictures
+        self.shown |= {fold(name) for name in turn.images}
         offered = any(isinstance(part, ToolsPart) and part.tools for part in turn.parts)
-        mentioned = turn.role == "user" and any(fold(name) in self.images for name in mentions(turn.text))
-        return (self.style.always_named and pictures > 0) or self.seen > 1 or offered or mentioned
+        mentioned = turn.role == "user" and any(fold(name) in self.shown for name in mentions(turn.text))
+        return (self.style.always_named and bool(turn.images)) or len(self.shown) > 1 or offered or mentioned
 
     def _late_name(self) -> list[Segment]:
         if not (self.named and self.nameless):

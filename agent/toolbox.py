@@ -13,12 +13,11 @@ from .hooks import Cancel, Hooks, Pause, ToolRequest
 
 
 class Toolbox:
-    """The tools of one ask, on the pictures of its conversation."""
+    """Runs the calls of one ask on the pictures of its conversation."""
 
-    def __init__(self, memory: Memory, conversation: Conversation, tools: Sequence[Tool], hooks: Hooks) -> None:
+    def __init__(self, memory: Memory, conversation: Conversation, hooks: Hooks) -> None:
         self._memory = memory
         self._conversation = conversation
-        self._tools = {tool.name: tool for tool in tools}
         self._hooks = hooks
         self._images: dict[str, NamedPicture] | None = None
 
@@ -28,18 +27,29 @@ class Toolbox:
             self._images = {fold(p.name): p for p in self._memory.pictures.all(self._conversation)}
         return self._images
 
-    def run(self, call: ToolCallPart, looks: Sequence[Look], *, approved: bool, seconds: float | None) -> ToolResult:
-        """The result of a call, through the hooks. Raises Pause for a tool that acts and isn't approved.
+    def run(
+        self,
+        call: ToolCallPart,
+        tools: Sequence[Tool],
+        looks: Sequence[Look],
+        *,
+        approved: bool,
+        seconds: float | None,
+    ) -> ToolResult:
+        """The result of a call to one of ``tools``, through the hooks.
 
-        Everything else that goes wrong becomes a result that says so in one line: the model reads it.
-        ``seconds`` is what is left of the ask's time.
+        Raises Pause for a tool that acts and isn't approved. Everything else that goes wrong becomes a result that
+        says so in one line: the model reads it. ``seconds`` is what is left of the ask's time.
         """
+        offered = {tool.name: tool for tool in tools}
 
         def handler(request: ToolRequest) -> ToolResult:
-            return self._checked(request, looks, seconds)
+            if request.tool is None:
+                raise UnknownName("tool", request.call.tool, offered)
+            return self._checked(request, request.tool, looks, seconds)
 
         try:
-            request = ToolRequest(self._conversation.name, call, self._tools.get(call.tool), approved)
+            request = ToolRequest(self._conversation.name, call, offered.get(call.tool), approved)
             return self._hooks.tool(request, handler)
         except Cancel as cancel:
             return ToolResult(text=f"the call was refused: {cancel}", error=True)
@@ -59,10 +69,8 @@ class Toolbox:
         self._images = None
         return tuple(names)
 
-    def _checked(self, request: ToolRequest, looks: Sequence[Look], seconds: float | None) -> ToolResult:
-        tool, call = request.tool, request.call
-        if tool is None:
-            raise UnknownName("tool", call.tool, self._tools)
+    def _checked(self, request: ToolRequest, tool: Tool, looks: Sequence[Look], seconds: float | None) -> ToolResult:
+        call = request.call
         used = sum(look.tool == tool.name for look in looks)
         if tool.max_calls is not None and used >= tool.max_calls:
             return ToolResult(text=f"{tool.name} was called {used} times, which is its limit; answer now", error=True)
@@ -95,8 +103,8 @@ class Toolbox:
     def _new(self, image: object, call: ToolCallPart) -> NamedPicture:
         """A picture that a tool drew itself: kept as PNG, named after the picture it was made from, if any."""
         picture = Picture.load(image)  # pyright: ignore[reportArgumentType]
-        tool = self._tools.get(call.tool)
-        parents = [str(call.arguments[p]) for p in (tool.spec.pictures if tool else ()) if p in call.arguments]
+        given = (fold(word.strip().removeprefix("@")) for word in call.arguments.values() if isinstance(word, str))
+        parents = [self.images()[name].name for name in given if name in self.images()]
         stem = f"{parents[0]}.{call.tool}" if parents else call.tool
         taken = {fold(p.name) for p in self._memory.pictures.all(self._conversation)}
         number = next(n for n in range(1, len(taken) + 2) if fold(f"{stem}{n}") not in taken)

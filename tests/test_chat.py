@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -120,6 +121,16 @@ def test_a_crop_that_has_no_room_is_told_and_the_answer_comes() -> None:
     assert answer.looks[0].images == ()
     assert "There is no room left to show the picture" in answer.looks[0].text
     assert answer.notices == ("bill.zoom1 could not be shown: the model's context is full",)
+
+
+def test_a_retry_that_fails_leaves_the_answer_that_was_there() -> None:
+    chat = chat_of("one")
+    chat.ask("What?")
+    with pytest.raises(LookTwiceError):
+        chat.retry()
+    assert [turn.text for turn in chat.turns] == ["What?", "one"]
+    with pytest.raises(InvalidInput, match="the question was asked without zoom; ask it anew"):
+        chat.retry(tools=["zoom"])
 
 
 def test_retry_keeps_both_answers_in_the_tree() -> None:
@@ -253,8 +264,9 @@ def test_async_asks_stream_and_can_be_cancelled() -> None:
 
 def test_a_new_chat_without_a_name_gets_one_of_its_own() -> None:
     agent = Agent(ScriptedBackend([]), memory=":memory:")
-    names = {agent.chat().name for _ in range(3)}
-    assert len(names) == 3
+    with ThreadPoolExecutor(8) as pool:
+        names = {chat.name for chat in pool.map(lambda _: agent.chat(), range(24))}
+    assert len(names) == 24
     assert all(name.startswith("chat-") for name in names)
 
 

@@ -13,7 +13,7 @@ from looktwice import Agent, Answer, Chat, Hook, ScriptedBackend
 from looktwice.agent.backends import Done
 from looktwice.agent.hooks import Cancel, ModelRequest, Pause, ToolRequest
 from looktwice.errors import InvalidInput
-from looktwice.memory.parts import Turn
+from looktwice.memory.parts import TextPart, Turn
 from looktwice.tools import ToolResult
 
 
@@ -119,7 +119,7 @@ def test_a_hook_can_end_the_ask() -> None:
             raise Cancel("closed for today")
 
     answer = hooked("never", hooks=[Closed()]).ask("What?")
-    assert (answer.text, answer.finish) == ("closed for today", "cancelled")
+    assert (answer.text, answer.finish, answer.notices) == ("", "cancelled", ("closed for today",))
 
 
 def test_a_hook_can_pause_any_call() -> None:
@@ -171,3 +171,103 @@ def test_a_question_that_a_hook_refuses_is_kept_without_an_answer() -> None:
     with pytest.raises(InvalidInput, match="a hook refused the question: closed on Sundays"):
         chat.ask("What?")
     assert chat.unfinished == chat.turns[-1]
+
+
+def test_tools_that_a_hook_takes_away_can_not_be_called_and_those_it_adds_can() -> None:
+    class Taking(Hook):
+        def before_model(self, request: ModelRequest) -> ModelRequest:
+            return request.replace(tools=())
+
+    class Adding(Hook):
+        def before_model(self, request: ModelRequest) -> ModelRequest:
+            return request.replace(tools=(*request.tools, shout))
+
+    script = call("shout", words="hi")
+    assert hooked(script, hooks=[Taking()]).ask("What?").text == script
+    chat = Agent(ScriptedBackend([script, "done"]), memory=":memory:", tools=["zoom"], hooks=[Adding()]).chat("t")
+    assert [look.text for look in chat.ask("What?").looks] == ["HI"]
+
+
+def test_words_that_a_hook_changed_are_not_kept_as_the_models_ids() -> None:
+    class Redacting(Hook):
+        def after_model(self, request: ModelRequest, response: Done) -> Done:
+            return replace(response, text="[removed]")
+
+    with Agent(memory=":memory:", hooks=[Redacting()]) as agent:
+        chat = agent.chat("t")
+        chat.add(scenes.scene(("red", "circle", "top")), "a")
+        assert chat.ask("What colour is the circle in @a?").text == "[removed]"
+        assert not chat.turns[-1].tokens
+        assert "".join(row.text for row in chat.prompt()).count("[removed]") == 1
+
+
+def test_an_answer_is_kept_whatever_a_hook_does_after_it() -> None:
+    class Broken(Hook):
+        def after_agent(self, answer: Answer) -> None:
+            raise KeyError("oops")
+
+    class Refusing(Hook):
+        def after_agent(self, answer: Answer) -> None:
+            raise Cancel("not for you")
+
+    chat = hooked("the answer", hooks=[Broken()])
+    with pytest.raises(KeyError):
+        chat.ask("What?")
+    assert chat.turns[-1].text == "the answer"
+    refused = hooked("the answer", hooks=[Refusing()])
+    answer = refused.ask("What?")
+    assert (answer.text, answer.notices) == ("", ("a hook refused the answer: not for you",))
+    assert refused.turns[-1].text == ""
+
+
+def test_cancel_keeps_the_part_of_an_answer_that_was_there() -> None:
+    class Broke(Hook):
+        def before_model(self, request: ModelRequest) -> None:
+            raise Cancel("budget exceeded")
+
+    chat = hooked("never", hooks=[Broke()])
+    chat.memory.turns.append(chat.conversation, Turn("user", (TextPart("Count."),)))
+    chat.memory.turns.append(chat.conversation, Turn("assistant", (TextPart("one "),), status="partial"))
+    answer = chat.go_on()
+    assert (answer.text, answer.finish, answer.notices) == ("one ", "cancelled", ("budget exceeded",))
+    assert (chat.turns[-1].text, chat.turns[-1].status) == ("one ", "partial")
+
+
+def test_a_model_that_is_asked_twice_by_a_hook_answers_twice_from_the_start() -> None:
+    class Best(Hook):
+        def wrap_model_call(self, request: ModelRequest, handler: Callable[[ModelRequest], Done]) -> Done:
+            handler(request)
+            return handler(request)
+
+    backend = ScriptedBackend(["first one", "second one"], pace=0.6)
+    chat = Agent(backend, memory=":memory:", hooks=[Best()]).chat("t")
+    answer = chat.ask("What?")
+    assert answer.text == "second one"
+    assert [prompt.open_answer for prompt in backend.prompts] == [False, False]
+    assert answer.usage.output == 4
+    assert [turn.text for turn in chat.turns] == ["What?", "second one"]
+
+
+def test_a_hook_that_asks_in_its_own_conversation_is_told() -> None:
+    class Asking(Hook):
+        chat: Chat
+
+        def after_agent(self, answer: Answer) -> None:
+            self.chat.ask("And?")
+
+    hook = Asking()
+    hook.chat = hooked("the answer", hooks=[hook])
+    with pytest.raises(InvalidInput, match="is being answered; a hook can't ask in it, but in a fork of it"):
+        hook.chat.ask("What?")
+
+
+def test_an_approved_call_can_be_paused_again() -> None:
+    class Strict(Hook):
+        def before_tool(self, request: ToolRequest) -> None:
+            raise Pause("never")
+
+    chat = hooked(call("shout", words="hi"), hooks=[Strict()])
+    chat.ask("What?")
+    answer = chat.decide(chat.approvals()[0].id, True)
+    assert answer.finish == "paused"
+    assert len(chat.approvals()) == 1

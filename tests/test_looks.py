@@ -121,6 +121,35 @@ def test_the_clock_ends_the_looking() -> None:
     assert answer.text == "done"
 
 
+def test_a_long_result_is_cut_so_that_an_answer_has_room() -> None:
+    @tool
+    def novel() -> str:
+        """Read a novel."""
+        return "word " * 1500
+
+    backend = ScriptedBackend([call("novel"), "short"], context=1000)
+    chat = Agent(backend, memory=":memory:", tools=[novel]).chat("t")
+    answer = chat.ask("What?")
+    assert answer.text == "short"
+    assert answer.looks[0].text.endswith(" (cut: the context is full)")
+    assert answer.notices == ("what novel brought was cut: the model's context is full",)
+    chat.prompt("And now?")
+
+
+def test_a_call_that_is_cut_short_is_told_as_that() -> None:
+    chat, _ = scripted(ZOOM.replace(",", ", "), "sorry")
+    answer = chat.ask("What?", max_new_tokens=2)
+    assert answer.looks[0].text == "the call was cut at max_new_tokens=2"
+
+
+def test_a_call_that_is_cancelled_while_it_is_written_is_not_shown_as_words() -> None:
+    chat, _ = scripted("Let me look. " + ZOOM.replace(",", ", ") + " " + "x " * 50, pace=0.03)
+    cancel = threading.Event()
+    threading.Timer(0.25, cancel.set).start()
+    answer = chat.ask("What?", cancel=cancel)
+    assert (answer.text.strip(), answer.finish) == ("Let me look.", "cancelled")
+
+
 def test_text_in_a_result_is_never_read_as_a_call() -> None:
     @tool
     def reading() -> str:
@@ -218,6 +247,15 @@ def test_a_call_that_is_refused_does_not_run_and_the_model_is_told() -> None:
     assert "the call was not approved: too dear" in "".join(row.text for row in backend.rows(backend.prompts[-1]))
 
 
+def test_each_refusal_is_a_look() -> None:
+    paid.clear()
+    chat, _ = scripted(call("pay", amount=1), call("pay", amount=2), "fine", tools=[pay])
+    chat.ask("Pay.", looks=2)
+    assert chat.decide(chat.approvals()[0].id, False).finish == "paused"
+    answer = chat.decide(chat.approvals()[0].id, False)
+    assert (answer.text, len(answer.looks), paid) == ("fine", 2, [])
+
+
 def test_a_paused_call_is_resumed_by_another_process(tmp_path: Path) -> None:
     """Another process here is another agent with another connection; the command line's test uses a real one."""
     paid.clear()
@@ -309,10 +347,12 @@ def test_leaving_the_stream_stops_the_answer_and_keeps_it() -> None:
 
 
 def test_the_length_that_was_reached_is_told() -> None:
-    chat, _ = scripted("one two three")
+    chat, _ = scripted("one two three", " and three")
     answer = chat.ask("Count.", max_new_tokens=2)
     assert (answer.text, answer.finish) == ("one two", "length")
     assert answer.notices == ("the answer was cut at max_new_tokens=2; give more, or go on",)
+    assert chat.turns[-1].status == "partial"
+    assert chat.go_on(max_new_tokens=9).text == "one two and three"
 
 
 def test_a_call_whose_outcome_is_unknown_is_not_run_again(tmp_path: Path) -> None:

@@ -70,6 +70,12 @@ def test_a_mention_or_a_tool_makes_names_needed() -> None:
     assert written(offered)[1] == "user: Image bill:\n<bill>\nWhat?"
 
 
+def test_only_what_was_shown_can_be_mentioned_or_an_earlier_turn_would_change() -> None:
+    """A plain @menu is no mention, also when a picture of that name comes later."""
+    turn = user(ImagePart("bill"), "Who is @menu?")
+    assert written(compose([turn], images("bill"))) == written(compose([turn], images("bill", "menu")))
+
+
 def test_a_checkpoint_can_ask_for_names_always_and_for_tools_by_name_alone() -> None:
     turns = [Turn("system", (TextPart("Be brief."), ToolsPart((ZOOM,)))), user(ImagePart("bill"), "What?")]
     assert written(compose(turns, images("bill"), style=Style(always_named=True, tools="names"))) == [

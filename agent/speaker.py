@@ -1,0 +1,161 @@
+"""One step of the model: compose, offer calls, generate, and read what came, all through the hooks.
+
+What is being said is saved every second; what a person hears is words alone, never a call.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from ..errors import ModelError
+from ..memory.parts import ToolCallPart, Turn
+from ..tools import Tool
+from . import budget
+from .answer import Usage
+from .backends.backend import Backend, Done
+from .calls import OPEN, Malformed, Offer, read
+from .events import Emit
+from .hooks import Cancel, Hooks, ModelRequest
+from .journal import Journal
+from .prompt import Prompt, compose
+from .speech import Speech
+from .toolbox import Toolbox
+
+SAVE_EVERY = 1.0  # seconds between two savings of an answer that is still being written
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What the model said: words, and the call at their end if there is one.
+
+    ``tools`` were on offer; ``reason`` is why a hook ended the step, if one did.
+    """
+
+    done: Done
+    words: str
+    call: ToolCallPart | Malformed | None = None
+    tools: tuple[Tool, ...] = ()
+    reason: str = ""
+
+
+class Speaker:
+    """The model of one ask."""
+
+    def __init__(
+        self,
+        backend: Backend,
+        hooks: Hooks,
+        journal: Journal,
+        toolbox: Toolbox,
+        *,
+        emit: Emit,
+        cancel: threading.Event,
+    ) -> None:
+        self._backend = backend
+        self._hooks = hooks
+        self._journal = journal
+        self._toolbox = toolbox
+        self._emit = emit
+        self._cancel = cancel
+        self._before: Turn | None = None  # the partial answer that goes on
+        self._request: ModelRequest | None = None
+        self._done: Done | None = None
+
+    def go_on(self, partial: Turn) -> None:
+        """Let the next step go on with an answer that broke off; an empty one is begun anew."""
+        self._before = partial if partial.text else None
+
+    def prompt(self, turns: Sequence[Turn]) -> Prompt:
+        """The prompt of these turns, with the partial answer that goes on, if there is one."""
+        branch = [*turns, self._before] if self._before else turns
+        images, style = self._toolbox.images(), self._backend.style
+        return compose(branch, images, style=style, open_answer=self._before is not None)
+
+    def say(self, request: ModelRequest) -> Said:
+        """One step. A hook's ``Cancel`` ends it with what was said so far."""
+        self._request, self._done = request, None
+        try:
+            done = self._hooks.model(request, self._generate)
+        except Cancel as cancel:
+            return self._stopped(str(cancel))
+        if self._done is not None and done.text != self._done.text:  # a hook's words: the model's ids say others
+            done = replace(done, ids=None, tokenizer=None)
+        self._before = None
+        return self._read(done)
+
+    def _read(self, done: Done) -> Said:
+        request = self._request
+        tools = request.tools if request is not None and request.tool_choice != "none" else ()
+        if done.finish in ("cancelled", "timeout"):
+            words, tag, _ = done.text.partition(OPEN) if tools else (done.text, "", "")
+            return Said(replace(done, text=words, ids=None, tokenizer=None) if tag else done, words)
+        if not tools:
+            return Said(done, done.text.strip())
+        taken = read(done.text)
+        if done.finish == "length" and isinstance(taken.call, Malformed):
+            limit = request.settings.max_new_tokens if request else 0
+            return Said(done, taken.words, Malformed(f"the call was cut at max_new_tokens={limit}"), tools)
+        return Said(done, taken.words, taken.call, tools)
+
+    def _stopped(self, reason: str) -> Said:
+        kept = self._before or self._journal.open
+        ids = tuple(kept.tokens) if kept and kept.tokens else None
+        done = Done(kept.text if kept else "", "cancelled", Usage(), ids, kept.tokenizer if kept and ids else None)
+        return Said(done, done.text, reason=reason)
+
+    def _generate(self, request: ModelRequest) -> Done:
+        """The handler at the innermost of the hooks; they may call it with another request, and more than once."""
+        self._request = request
+        prompt = self.prompt(request.turns)
+        budget.require_fit(self._backend.rows(prompt), self._backend.context, request.settings.max_new_tokens)
+        offer = self._offer(request)
+        hide = offer is not None and offer.is_open
+        speech = Speech(self._emit, hide_calls=hide)
+        stream = self._backend.generate(
+            prompt,
+            request.settings,
+            pixels=self._journal.memory.pictures.pixels,
+            offer=offer,
+            cancel=self._cancel,
+        )
+        said, saved = self._before.text if self._before else "", time.monotonic()
+        try:
+            for item in stream:
+                if isinstance(item, Done):
+                    speech.end()
+                    self._journal.usage += item.usage
+                    self._done = _joined(self._before, item)
+                    return self._done
+                self._journal.first_word()
+                said += item.text
+                speech.say(item)
+                if time.monotonic() - saved > SAVE_EVERY:
+                    self._save(said, hide)
+                    saved = time.monotonic()
+            raise ModelError(f"the backend {self._backend.model!r} ended without a Done; its generate must yield one")
+        except BaseException:
+            self._save(said, hide)
+            raise
+        finally:
+            stream.close()
+
+    def _save(self, said: str, hide: bool) -> None:
+        self._journal.save(said.partition(OPEN)[0] if hide else said)
+
+    def _offer(self, request: ModelRequest) -> Offer | None:
+        if not request.tools:
+            return None
+        names = tuple(p.name for p in self._toolbox.images().values() if not p.forgotten)
+        return Offer(tuple(tool.spec for tool in request.tools), names, request.tool_choice)
+
+
+def _joined(before: Turn | None, done: Done) -> Done:
+    """The whole answer, where this one went on from a partial one."""
+    if before is None:
+        return done
+    ids = before.tokens if before.tokenizer == done.tokenizer else None
+    joined = (*ids, *done.ids) if ids and done.ids else None
+    return replace(done, text=before.text + done.text, ids=joined, tokenizer=done.tokenizer if joined else None)

@@ -157,6 +157,7 @@ class Chat:
             question = self._last_question()
             if question is not None:
                 self.memory.conversations.set_head(self._id, question.parent)
+                self._refuse_left()
         return question
 
     def fork(self, at: Answer | Turn | int | None = None, *, name: str | None = None) -> Chat:
@@ -251,6 +252,7 @@ class Chat:
             finally:
                 if self.conversation.head == question.id:  # nothing came: the answer that was there stands again
                     self.memory.conversations.set_head(self._id, before)
+                self._refuse_left()
 
     def _went_on(self, wanted: _Wanted, emit: Emit) -> Answer:
         with self.agent.turn_of(self._id):
@@ -268,8 +270,10 @@ class Chat:
                 raise InvalidInput(
                     f"approval {approval} belongs to conversation {asked.conversation!r}, not {self.name!r}"
                 )
-            if self.conversation.head != asked.turn:
+            if asked.decided is None and self.conversation.head != asked.turn:
                 return self._decided_late(asked, approved, note, emit)
+            if asked.decided is not None:
+                self.memory.approvals.decide(approval, approved)  # says what was decided
             state: Any = asked.state
             tools = self._tools(wanted.pop("tools", None))
             if approved and asked.call.tool not in {tool.name for tool in tools}:
@@ -300,6 +304,13 @@ class Chat:
     def _waits(self, turn: Turn) -> bool:
         """Whether the turn's call waits for a decision; in a fork it doesn't: the approval stayed behind."""
         return turn.status == "paused" and any(approval.turn == turn.id for approval in self.approvals())
+
+    def _refuse_left(self) -> None:
+        """Calls on branches that were left will not be approved any more."""
+        branch = {turn.id for turn in self.turns}
+        for approval in self.approvals():
+            if approval.turn not in branch:
+                self.memory.approvals.decide(approval.id, False, note="the conversation went on without it")
 
     def _waiting(self) -> str:
         waiting = ", ".join(str(approval.id) for approval in self.approvals())

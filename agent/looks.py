@@ -66,7 +66,7 @@ class Ask:
         self._left = plan.looks
         self._over = False
         self._results: dict[str, tuple[ToolResult, tuple[str, ...]]] = {}
-        self._toolbox = Toolbox(memory, conversation, hooks)
+        self._toolbox = Toolbox(memory, conversation, hooks, cancel)
         self._speaker = Speaker(backend, hooks, self.journal, self._toolbox, emit=emit, cancel=cancel)
 
     def answer(self) -> Answer:
@@ -172,10 +172,8 @@ class Ask:
         self._over = True
         turn = result_turn(call, result, ())
         while result.text and not self._fits(turn):
-            half = result.text[: len(result.text) // 2]
-            result = replace(
-                result, text=half and f"{half.removesuffix(_CUT).rstrip()}{_CUT}" if len(half) > 40 else ""
-            )
+            half = result.text.removesuffix(_CUT)[: len(result.text) // 2].rstrip()
+            result = replace(result, text=f"{half}{_CUT}" if len(half) > len(_CUT) else "")
             turn = result_turn(call, result, ())
         return result, turn
 
@@ -211,7 +209,9 @@ class Ask:
             approval = memory.approvals.ask(
                 self.journal.conversation, turn.id, call, reason=reason, state=plan.to_json()
             )
-        self._notice(f"{call.tool} waits for an approval: looktwice approve {approval.id}")
+        self._notice(
+            f"{call.tool} waits for an approval: looktwice approve {approval.id}, with the same --db and --tools"
+        )
         self._emit(Paused(approval))
         done = Done("", "paused", Usage())
         answer = replace(self.journal.answer(done, turn.text, "paused", self._seen()), turn=turn.id)

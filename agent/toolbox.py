@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping, Sequence
 
 from ..errors import BadArguments, UnknownName
@@ -15,10 +16,11 @@ from .hooks import Cancel, Hooks, Pause, ToolRequest
 class Toolbox:
     """Runs the calls of one ask on the pictures of its conversation."""
 
-    def __init__(self, memory: Memory, conversation: Conversation, hooks: Hooks) -> None:
+    def __init__(self, memory: Memory, conversation: Conversation, hooks: Hooks, cancel: threading.Event) -> None:
         self._memory = memory
         self._conversation = conversation
         self._hooks = hooks
+        self._cancel = cancel
         self._images: dict[str, NamedPicture] | None = None
 
     def images(self) -> Mapping[str, NamedPicture]:
@@ -79,7 +81,7 @@ class Toolbox:
         if tool.acts and not request.approved:
             raise Pause(f"{tool.name} acts outside the conversation")
         limit = tool.timeout if seconds is None else min(tool.timeout, seconds)
-        return tool.run(arguments, self._view, timeout=limit)
+        return tool.run(arguments, self._view, timeout=limit, cancel=self._cancel)
 
     def _view(self, name: str) -> View:
         picture = self.images()[fold(name)]

@@ -150,6 +150,22 @@ def test_a_call_that_is_cancelled_while_it_is_written_is_not_shown_as_words() ->
     assert (answer.text.strip(), answer.finish) == ("Let me look.", "cancelled")
 
 
+def test_cancel_ends_the_waiting_for_a_tool() -> None:
+    @tool
+    def slow() -> str:
+        """Take a nap."""
+        time.sleep(3)
+        return "awake"
+
+    chat, _ = scripted(call("slow"), "never", tools=[slow])
+    cancel, began = threading.Event(), time.monotonic()
+    threading.Timer(0.2, cancel.set).start()
+    answer = chat.ask("What?", cancel=cancel)
+    assert time.monotonic() - began < 1.5
+    assert answer.looks[0].text == "slow was interrupted; it may still run"
+    assert answer.finish == "cancelled"
+
+
 def test_text_in_a_result_is_never_read_as_a_call() -> None:
     @tool
     def reading() -> str:
@@ -283,13 +299,24 @@ def test_a_conversation_waits_with_its_call() -> None:
         with pytest.raises(InvalidInput, match=f"waits for a decision; run: looktwice approve {waiting.id}"):
             wanted()
     chat.undo()
+    assert chat.approvals() == []
     assert chat.ask("Something else.").text == "one"
-    with pytest.raises(InvalidInput, match="the conversation has left the call"):
+    with pytest.raises(InvalidInput, match="was denied already"):
         chat.decide(waiting.id, True)
-    chat.decide(waiting.id, False)
     assert paid == []
     assert [turn.text for turn in chat.turns[-2:]] == ["Something else.", "one"]
-    assert chat.approvals() == []
+
+
+def test_a_call_that_another_program_left_can_only_be_refused() -> None:
+    paid.clear()
+    chat, _ = scripted(call("pay", amount=7), tools=[pay])
+    chat.ask("Pay the bill.")
+    (waiting,) = chat.approvals()
+    chat.memory.conversations.set_head(chat.conversation, chat.turns[0].id)
+    with pytest.raises(InvalidInput, match="the conversation has left the call"):
+        chat.decide(waiting.id, True)
+    assert chat.decide(waiting.id, False).text == ""
+    assert (chat.approvals(), paid) == ([], [])
 
 
 def test_a_fork_of_a_waiting_call_goes_its_own_way() -> None:

@@ -8,6 +8,7 @@ is checked before the function sees it, and whatever the function does (raise, h
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import functools
 import inspect
@@ -15,6 +16,7 @@ import logging
 import queue
 import re
 import threading
+import time
 from collections.abc import Callable, Collection, Coroutine, Mapping
 from typing import Any, overload
 
@@ -28,6 +30,7 @@ from .view import View
 __all__ = ["Tool", "tool"]
 
 logger = logging.getLogger(__name__)
+_POLL = 0.05  # seconds between two looks at whether the person has cancelled
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 
 
@@ -78,18 +81,26 @@ class Tool:
         return self._parameters.check(arguments, names)
 
     def run(
-        self, arguments: Mapping[str, Any], views: Callable[[str], View], *, timeout: float | None = None
+        self,
+        arguments: Mapping[str, Any],
+        views: Callable[[str], View],
+        *,
+        timeout: float | None = None,
+        cancel: threading.Event | None = None,
     ) -> ToolResult:
         """Calls the function with validated arguments, in a thread of its own.
 
         ``views`` gives the picture that goes by a name. ``timeout`` (seconds) may shorten the tool's own, never
-        lengthen it. Never raises for what the function does: an exception or a time-out is a result with ``error``
-        and one line for the model, and a result that is too long is cut and says so.
+        lengthen it. ``cancel`` ends the waiting; what a tool does meanwhile can't be stopped. Never raises for what
+        the function does: an exception or a time-out is a result with ``error`` and one line for the model, and a
+        result that is too long is cut and says so.
         """
         limit = self.timeout if timeout is None else min(timeout, self.timeout)
         if limit <= 0:
             return ToolResult.failed(f"{self.name} was not run: no time is left for this question")
-        result = _in_time(lambda: self._contained(arguments, views), limit, f"looktwice-tool-{self.name}")
+        result = _in_time(lambda: self._contained(arguments, views), limit, cancel, f"looktwice-tool-{self.name}")
+        if result is None and cancel is not None and cancel.is_set():
+            return ToolResult.failed(f"{self.name} was interrupted; it may still run")
         if result is None:
             logger.warning(
                 "tool %r took longer than %g s; its thread was abandoned and may still run", self.name, limit
@@ -129,15 +140,18 @@ def _said(error: BaseException) -> str:
         return "(its message can't be read)"
 
 
-def _in_time(work: Callable[[], ToolResult], seconds: float, thread_name: str) -> ToolResult | None:
-    """What ``work`` returns, or None when the time is over; a thread can't be stopped, so it is left behind."""
+def _in_time(
+    work: Callable[[], ToolResult], seconds: float, cancel: threading.Event | None, thread_name: str
+) -> ToolResult | None:
+    """What ``work`` returns, or None when it is cancelled or late; a thread can't be stopped, so it is left behind."""
     done: queue.SimpleQueue[ToolResult] = queue.SimpleQueue()
     context = contextvars.copy_context()
     threading.Thread(target=lambda: done.put(context.run(work)), name=thread_name, daemon=True).start()
-    try:
-        return done.get(timeout=min(seconds, threading.TIMEOUT_MAX))
-    except queue.Empty:
-        return None
+    deadline = time.monotonic() + seconds
+    while (left := deadline - time.monotonic()) > 0 and not (cancel is not None and cancel.is_set()):
+        with contextlib.suppress(queue.Empty):
+            return done.get(timeout=min(left, _POLL if cancel is not None else threading.TIMEOUT_MAX))
+    return None
 
 
 def _name_of(function: Callable[..., Any], name: str | None) -> str:

@@ -100,7 +100,7 @@ class Conversations:
         """A new conversation that goes on from the turn ``at`` (the head if not given); earlier turns are shared.
 
         The names that stand on that branch come along: pictures in turns up to ``at``, crops made there, and the
-        pictures these were cut from; at the head also pictures that no turn shows yet. ``name`` is by default the
+        pictures these were cut from; at the head also pictures that no turn there shows. ``name`` is by default the
         conversation's with the next free number: ``receipts.2``.
         """
         if name is not None:
@@ -146,19 +146,18 @@ class Conversations:
         return f"{stem}.{number}"
 
     def _copy_names(self, origin: int, fork: int, turn_id: int | None, *, with_unused: bool) -> None:
-        rows = self._db.rows("SELECT name, turn FROM names WHERE conversation = ?", (origin,))
+        rows = self._db.rows("SELECT name, turn FROM names WHERE conversation = ? ORDER BY id", (origin,))
         branch = {row[0] for row in self._db.rows(f"{ANCESTORS} SELECT id FROM line", (turn_id,))}
         shown = self._folded(f"{ANCESTORS} {_IMAGES} (SELECT id FROM line)", turn_id)
         keep = {fold(name) for name, turn in rows if turn in branch or fold(name) in shown}
         if with_unused:
-            shown |= self._folded(f"{_IMAGES} (SELECT id FROM turns WHERE conversation = ?)", origin)
-            keep |= {fold(name) for name, turn in rows if turn is None and fold(name) not in shown}
+            keep |= {fold(name) for name, turn in rows if turn is None}
         keep |= self._parents(origin, keep)
         self._db.run_many(
             "INSERT INTO names (conversation, name, folded, picture, tool, turn, forgotten, created) "
-            "SELECT ?, name, folded, picture, tool, turn, forgotten, created FROM names "
+            "SELECT ?, name, folded, picture, tool, ?, forgotten, created FROM names "
             "WHERE conversation = ? AND folded = ?",
-            [(fork, origin, folded) for folded in sorted(keep)],
+            [(fork, turn if turn in branch else None, origin, fold(name)) for name, turn in rows if fold(name) in keep],
         )
 
     def _folded(self, query: str, value: int | None) -> set[str]:
@@ -192,9 +191,15 @@ class Conversations:
 
 ANCESTORS = (
     "WITH RECURSIVE line (id, parent) AS (SELECT id, parent FROM turns WHERE id = ?1"
-    " UNION ALL SELECT turns.id, turns.parent FROM line JOIN turns ON turns.id = line.parent)"
+    " UNION SELECT turns.id, turns.parent FROM line JOIN turns ON turns.id = line.parent)"
 )
 """The turn ?1 and those before it, as the table ``line``."""
+TREE = (
+    "WITH RECURSIVE tree (turn) AS (SELECT head FROM conversations WHERE id = ?1"
+    " UNION SELECT id FROM turns WHERE conversation = ?1"
+    " UNION SELECT turns.parent FROM tree JOIN turns ON turns.id = tree.turn)"
+)
+"""Every turn of the conversation ?1, on all its branches, and the earlier ones that it shares: the table ``tree``."""
 _IMAGES = (
     "SELECT json_extract(value, '$.name') FROM turns, json_each(turns.parts)"
     " WHERE json_extract(value, '$.kind') = 'image' AND turns.id IN"

@@ -81,6 +81,16 @@ _BROKEN = (
 _silence = threading.Lock()
 
 
+def _after_fork() -> None:
+    # The thread that held the lock is not in the child, so nobody would ever release it.
+    global _silence  # noqa: PLW0603
+    _silence = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_after_fork)
+
+
 @dataclass(frozen=True)
 class Picture:
     """A picture as encoded bytes, checked by decoding them completely once.

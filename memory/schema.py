@@ -28,16 +28,17 @@ APPLICATION = 0x4C4B3258  # "LK2X", in the file's header
 CHECKED_BYTES = 16_000_000
 _DURABILITY = {"full": "FULL", "normal": "NORMAL"}
 
+# AUTOINCREMENT: what still holds the id of a deleted row must not find another one under it.
 _TABLES = """
 CREATE TABLE conversations (
-    id INTEGER PRIMARY KEY,
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
     name TEXT NOT NULL UNIQUE,
     head INTEGER,
     created REAL NOT NULL,
     updated REAL NOT NULL
 );
 CREATE TABLE turns (
-    id INTEGER PRIMARY KEY,
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
     conversation INTEGER NOT NULL REFERENCES conversations (id),
     parent INTEGER,
     role TEXT NOT NULL,
@@ -92,7 +93,7 @@ CREATE TABLE notes (
     UNIQUE (picture, kind)
 );
 CREATE TABLE approvals (
-    id INTEGER PRIMARY KEY,
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
     conversation INTEGER NOT NULL REFERENCES conversations (id) ON DELETE CASCADE,
     turn INTEGER NOT NULL,
     call TEXT NOT NULL,
@@ -139,6 +140,7 @@ def connect(path: str, durability: str, timeout: float) -> sqlite3.Connection:
     if path != ":memory:":
         _check_place(Path(path))
         _check_file(Path(path))
+        _make_private(path)
     try:
         connection = sqlite3.connect(path, timeout=timeout, isolation_level=None, check_same_thread=False)
     except sqlite3.Error as error:
@@ -211,6 +213,18 @@ def _check_file(path: Path) -> None:
         _quick_check(path, "ro" if has_log else "rw")
     elif not has_log and size < _size_by_header(header):
         raise _damaged(path, f"it is cut short, {size} bytes of {_size_by_header(header)}")
+
+
+def _make_private(path: str) -> None:
+    """Make a file that isn't there readable by its owner alone; SQLite gives its log the same mode."""
+    if os.path.exists(path):
+        return  # and is not opened: to close it again would drop the locks of this process's other connections
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    except OSError as error:
+        raise StoreError(
+            f"the database {path!r} can't be made: {error.strerror}; check the permissions of its folder"
+        ) from error
 
 
 def _has_log(path: Path) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from ..errors import InvalidInput
-from .conversations import Conversation, conversation_id
+from .conversations import TREE, Conversation, conversation_id
 from .database import Database
 from .names import fold
 from .picture import Picture
@@ -22,6 +22,11 @@ Kind: TypeAlias = Literal["turn", "picture", "note"]
 _TURNS = (
     "SELECT c.name, x.id, NULL, x.role, {snippet}, x.created FROM {source} "
     "JOIN conversations AS c ON c.id = x.conversation"
+)
+# A turn is in its own conversation, and in those that were forked from there after it.
+_TURNS_IN = (
+    f"{TREE} SELECT c.name, x.id, NULL, x.role, {{snippet}}, x.created FROM {{source}} "
+    "JOIN conversations AS c ON (x.conversation = ?1 OR x.id IN (SELECT turn FROM tree))"
 )
 _NOTES = (
     "SELECT c.name, NULL, n.name, NULL, {snippet}, x.created FROM {source} "
@@ -67,7 +72,7 @@ def search(
         raise InvalidInput(f"a search with {len(words)} words is too long; give {MAX_WORDS} at most")
     where = None if conversation is None else conversation_id(database, conversation)
     queries: dict[Kind, tuple[str, list[str | int]]] = {
-        "turn": _query("turns", _TURNS, words, where, limit),
+        "turn": _turn_query(words, where, limit),
         "note": _query("notes", _NOTES, words, where, limit),
         "picture": _name_query(words, where, limit),
     }
@@ -105,6 +110,13 @@ def _query(table: str, select: str, words: list[str], where: int | None, limit: 
         match = f"{table}_fts MATCH ?"
         values = [" ".join(_quoted(word) for word in words)]
     return _limited(f"{sql} WHERE {match}", "x.id" if "LIKE" in match else "f.rowid", values, where, limit)
+
+
+def _turn_query(words: list[str], where: int | None, limit: int) -> tuple[str, list[str | int]]:
+    if where is None:
+        return _query("turns", _TURNS, words, where, limit)
+    sql, values = _query("turns", _TURNS_IN, words, where, limit)
+    return sql, [where, *values]
 
 
 def _name_query(words: list[str], where: int | None, limit: int) -> tuple[str, list[str | int]]:

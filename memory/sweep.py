@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Generator
 from contextlib import contextmanager
 
 from .database import Database
 
 __all__ = ["secure_delete", "sweep"]
-
-_log = logging.getLogger(__name__)
 
 # A picture is referred to by its names, and by the recipes that need it as their parent.
 _REFERRED = (
@@ -35,7 +32,7 @@ def sweep(database: Database) -> None:
 def secure_delete(database: Database, *indexes: str) -> Generator[None]:
     """What is deleted inside is overwritten in the file, in the search ``indexes`` and in the write-ahead log.
 
-    Inside an outer ``atomic`` the log keeps its pages until that has ended and the log is next folded in.
+    Inside an outer ``atomic`` the log keeps its pages until that has ended.
     """
     with database.alone():
         database.run("PRAGMA secure_delete = ON")
@@ -45,5 +42,4 @@ def secure_delete(database: Database, *indexes: str) -> Generator[None]:
                 database.run(f"INSERT INTO {index} ({index}) VALUES ('optimize')")
         finally:
             database.run("PRAGMA secure_delete = OFF")
-        if not database.connection.in_transaction and database.rows("PRAGMA wal_checkpoint(TRUNCATE)")[0][0]:
-            _log.warning("the log of %r is in use elsewhere; what was deleted leaves it later", database.path)
+        database.empty_log()

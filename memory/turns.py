@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, get_args
 
 from ..errors import InvalidInput, StoreError, UnknownName
-from .conversations import CURRENT, Conversation, Current, check_belongs, conversation_id
+from .conversations import CURRENT, TREE, Conversation, Current, check_belongs, conversation_id
 from .database import Database, Row
 from .names import fold
 from .parts import Part, Role, Status, TextPart, Turn, dump, load
@@ -22,7 +22,7 @@ _COLUMNS = "id, parent, role, status, model, tokenizer, meta, created, parts, te
 _WALK = f"""
 WITH RECURSIVE line (id, parent) AS (
     SELECT id, parent FROM turns WHERE id = ?
-    UNION ALL SELECT turns.id, turns.parent FROM line CROSS JOIN turns ON turns.id = line.parent
+    UNION SELECT turns.id, turns.parent FROM line CROSS JOIN turns ON turns.id = line.parent AND turns.id < line.id
     LIMIT ?
 ) SELECT {", ".join(f"t.{column}" for column in _COLUMNS.split(", "))} FROM line CROSS JOIN turns AS t ON t.id = line.id
 """
@@ -110,7 +110,7 @@ class Turns:
         """The turns that lead to ``head``, oldest first; with ``last``, only so many of the latest."""
         if head is None:
             return []
-        rows = self._line(head, head if last is None else last)
+        rows = self._line(head, head if last is None else min(last, head))
         if not rows and last != 0:
             raise UnknownName("turn", head)
         return _turns(reversed(rows))
@@ -127,10 +127,7 @@ class Turns:
     def all(self, conversation: Conversation | str) -> list[Turn]:
         """Every turn of the conversation, on all its branches, and the earlier ones that it shares, oldest first."""
         rows = self._db.rows(
-            "WITH RECURSIVE up (turn) AS (SELECT head FROM conversations WHERE id = ?1"
-            " UNION SELECT id FROM turns WHERE conversation = ?1"
-            " UNION SELECT turns.parent FROM up JOIN turns ON turns.id = up.turn)"
-            f" {_SELECT} id IN (SELECT turn FROM up) ORDER BY id",
+            f"{TREE} {_SELECT} id IN (SELECT turn FROM tree) ORDER BY id",
             (conversation_id(self._db, conversation),),
         )
         return _turns(rows)
@@ -152,7 +149,11 @@ class Turns:
                 if not rows:
                     break
                 found += rows
-                head = rows[-1][1]
+                turn_id, head = rows[-1][:2]
+                if head is not None and head >= turn_id:
+                    raise StoreError(
+                        f"turns row {turn_id} has the parent {head}, which came after it; run verify on the database"
+                    )
         return found
 
     def _place(self, conversation: Conversation | str) -> tuple[int, int | None]:

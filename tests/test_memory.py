@@ -7,6 +7,7 @@ import logging
 import os
 import pickle
 import random
+import signal
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -394,6 +395,62 @@ def test_a_taken_conversation_name_is_refused(memory: Memory) -> None:
         memory.conversations.rename("two", "one")
 
 
+def test_a_fork_refers_to_no_turn_that_it_does_not_have(memory: Memory) -> None:
+    chat = memory.conversations.create("trip")
+    bill = memory.pictures.add(chat, noise(1), name="bill")
+    question = memory.turns.append(chat, Turn("user", (ImagePart("bill"), TextPart("q"))))
+    first = memory.turns.append(chat, answer("let me look"))
+    crop = memory.pictures.add_recipe(
+        chat, Recipe(bill.key, "crop", (0, 0, 9, 9), (9, 9)), stem="bill.zoom", turn=first.id
+    )
+    memory.conversations.set_head(chat, question.id)
+    memory.turns.append(chat, Turn("tool", (ToolResultPart("1", "zoom", ""), ImagePart(crop.name))))
+    fork = memory.conversations.fork(chat)
+    assert [(picture.name, picture.turn) for picture in memory.pictures.all(fork)] == [
+        ("bill", None),
+        ("bill.zoom1", None),
+    ]
+    assert memory.pictures.get(chat, crop.name).turn == first.id
+
+
+def test_a_fork_after_an_undo_keeps_the_pictures_that_no_turn_shows_any_more(memory: Memory) -> None:
+    chat = memory.conversations.create("trip")
+    memory.pictures.add(chat, noise(1), name="bill")
+    memory.turns.append(chat, Turn("user", (ImagePart("bill"), TextPart("q"))))
+    memory.conversations.set_head(chat, None)
+    fork = memory.conversations.fork(chat)
+    assert memory.pictures.all(fork) == memory.pictures.all(chat)
+
+
+def test_a_circle_of_turns_which_only_damage_makes_comes_to_an_end(memory: Memory) -> None:
+    chat = memory.conversations.create("trip")
+    kept = [memory.turns.append(chat, user(str(number))) for number in range(40)]
+    spoil(memory, f"UPDATE turns SET parent = {kept[9].id} WHERE id = {kept[5].id}")
+    for last in (None, 60, 2**70):
+        with pytest.raises(StoreError, match=f"turns row {kept[5].id} has the parent {kept[9].id}, which came after"):
+            memory.turns.branch(kept[-1].id, last=last)
+    assert memory.conversations.fork(chat).head == kept[-1].id
+
+
+def test_ids_are_never_used_again_so_what_is_stale_finds_nothing(memory: Memory) -> None:
+    old = memory.conversations.create("old")
+    turn = memory.turns.append(old, user("q"))
+    call = ToolCallPart("c1", "pay", {"euro": 1})
+    asked = memory.approvals.ask(old, turn.id, call, reason="", state={})
+    memory.conversations.delete(old)
+    new = memory.conversations.create("new")
+    other = memory.turns.append(new, user("another question"))
+    memory.approvals.ask(new, other.id, ToolCallPart("c1", "pay", {"euro": 9999}), reason="", state={})
+    for stale in (
+        lambda: memory.turns.append(old, user("secret")),
+        lambda: memory.turns.update(turn.id, parts=[TextPart("overwritten")]),
+        lambda: memory.approvals.decide(asked.id, True),
+    ):
+        with pytest.raises(UnknownName):
+            stale()
+    assert memory.turns.all(new) == [other]
+
+
 def test_a_deleted_conversation_can_not_be_written_to(memory: Memory) -> None:
     chat = memory.conversations.create("trip")
     memory.conversations.delete("trip")
@@ -415,6 +472,100 @@ def test_atomic_keeps_all_or_nothing_and_nests(memory: Memory) -> None:
             raise KeyError
     assert texts(memory.turns.all(chat)) == ["kept"]
     assert memory.pictures.all(chat) == []
+
+
+def test_an_interrupt_while_waiting_for_the_lock_leaves_no_transaction_open(memory: Memory) -> None:
+    chat = memory.conversations.create("trip")
+    other = sqlite3.connect(memory.path, isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")
+    timers = [
+        threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)),
+        threading.Timer(0.4, other.execute, ("COMMIT",)),
+    ]
+    for timer in timers:
+        timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        memory.turns.append(chat, user("one"))
+    for timer in timers:
+        timer.join()
+    other.close()
+    kept = memory.turns.append(chat, user("two"))
+    with Memory(memory.path, timeout=0.1) as second:
+        second.conversations.create("other")
+        assert second.turns.all("trip") == [kept]
+
+
+def test_a_transaction_that_an_interrupt_left_open_is_undone_before_the_next(memory: Memory) -> None:
+    chat = memory.conversations.create("trip")
+    database = memory._db  # type: ignore[attr-defined]
+    database.connection.execute("BEGIN IMMEDIATE")
+    database.connection.execute("UPDATE conversations SET name = 'half'")
+    kept = memory.turns.append(chat, user("q"))
+    with Memory(memory.path) as second:
+        assert second.turns.all("trip") == [kept]
+    database.connection.execute("BEGIN")
+    with database.snapshot():
+        assert memory.turns.all(chat) == [kept]
+    assert not database.connection.in_transaction
+
+
+def test_after_a_transaction_was_undone_as_a_whole_nothing_more_is_kept_in_it(memory: Memory) -> None:
+    chat = memory.conversations.create("trip")
+    with pytest.raises(StoreError, match="has undone the transaction as a whole"), memory.atomic():
+        memory.turns.append(chat, user("first"))
+        memory._db.connection.execute("ROLLBACK")  # type: ignore[attr-defined]  # as SQLite does on some failures
+        memory.turns.append(chat, user("second"))
+    assert memory.turns.all(chat) == []
+
+
+def test_writing_inside_a_snapshot_is_refused_instead_of_lost(memory: Memory) -> None:
+    chat = memory.conversations.create("trip")
+    database = memory._db  # type: ignore[attr-defined]
+    with (
+        database.snapshot(),
+        database.snapshot(),
+        pytest.raises(StoreError, match="is being read; write to it once the reading has ended"),
+    ):
+        memory.turns.append(chat, user("lost"))
+    kept = memory.turns.append(chat, user("kept"))
+    with memory.atomic(), database.snapshot():
+        later = memory.turns.append(chat, user("in a transaction"))
+    assert memory.turns.all(chat) == [kept, later]
+
+
+@pytest.mark.parametrize("writes", [False, True])
+def test_a_process_forked_inside_a_transaction_leaves_its_parents_alone(tmp_path: Path, writes: bool) -> None:
+    with Memory(tmp_path / "chat.db", timeout=0.1) as memory:
+        chat = memory.conversations.create("trip")
+        assert fork_inside(memory, chat, writes=writes) == 7
+        memory.turns.append(chat, user("kept"))
+        with Memory(memory.path) as second:
+            assert texts(second.turns.all(chat)) == ["kept"]
+            assert second.verify() == []
+
+
+def fork_inside(memory: Memory, chat: Conversation, *, writes: bool) -> int:
+    """The exit status of a child that leaves the block, 7 if it should; the parent then undoes its own part."""
+    parent, status = os.getpid(), 0
+    try:
+        with memory.atomic():
+            memory.turns.append(chat, user("undone"))
+            child = os.fork()
+            if child:
+                status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+                raise KeyError
+            if writes:
+                with pytest.raises(StoreError, match="is locked"):
+                    memory.turns.append(chat, user("child"))
+    except KeyError:
+        return status
+    except StoreError as error:
+        if "the process was forked inside a transaction" in str(error) and memory.turns.all(chat) == []:
+            os._exit(7)
+    finally:
+        if os.getpid() != parent:
+            os._exit(1)
+    return status
 
 
 def test_an_unreadable_row_is_named_never_dropped(memory: Memory) -> None:
@@ -494,6 +645,33 @@ def test_memory_in_memory_works_and_goes_away() -> None:
         assert memory.turns.all(chat) == [turn]
     with Memory(":memory:") as memory:
         assert memory.conversations.list() == []
+
+
+@pytest.mark.parametrize("name", ["a\udcff", "\ud800"])
+def test_half_a_character_is_invalid_input_wherever_it_is_given(memory: Memory, name: str) -> None:
+    chat = memory.conversations.create("trip")
+    bill = memory.pictures.add(chat, noise(1), name="bill")
+    for use in (
+        lambda: memory.conversations.get(name),
+        lambda: memory.pictures.get(chat, name),
+        lambda: memory.pictures.note(bill.key, "alt", name),
+        lambda: memory.search("x" + name),
+    ):
+        with pytest.raises(InvalidInput, match="holds half a character"):
+            use()
+
+
+def test_a_number_too_big_for_the_database_is_invalid_input(memory: Memory) -> None:
+    memory.conversations.create("trip")
+    for use in (
+        lambda: memory.turns.get(2**70),
+        lambda: memory.turns.branch(2**70),
+        lambda: memory.search("x", limit=2**70),
+        lambda: memory._db.run("SELECT ?", (2**70,)),  # type: ignore[attr-defined]
+        lambda: memory._db.run_many("DELETE FROM turns WHERE id = ?", [(2**70,)]),  # type: ignore[attr-defined]
+    ):
+        with pytest.raises(InvalidInput, match="a number is too large for the database"):
+            use()
 
 
 def test_a_closed_memory_says_so(tmp_path: Path) -> None:

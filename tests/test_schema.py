@@ -59,6 +59,20 @@ def test_a_new_file_has_the_schema_and_its_migrations_by_name(tmp_path: Path) ->
         assert not memory.is_new
 
 
+def test_a_new_file_is_for_its_owner_alone_and_an_old_one_keeps_its_mode(tmp_path: Path) -> None:
+    path, link = tmp_path / "chat.db", tmp_path / "link.db"
+    link.symlink_to(path)
+    with Memory(link) as memory:
+        memory.conversations.create("trip")
+        files = [Path(f"{path}{end}") for end in ("", "-wal", "-shm")]
+        assert [oct(file.stat().st_mode & 0o777) for file in files] == ["0o600"] * 3
+    path.chmod(0o640)
+    with Memory(path) as memory:
+        assert oct(path.stat().st_mode & 0o777) == "0o640"
+    with Memory(":memory:"):
+        assert not Path(":memory:").exists()
+
+
 def test_opening_again_neither_writes_nor_imports_sqlite_utils(path: Path) -> None:
     before = path.read_bytes()
     code = f"import sys; from looktwice.memory import Memory; Memory({str(path)!r}).close()"
@@ -128,12 +142,20 @@ def test_a_damaged_tree_is_found_on_opening_wherever_it_is(path: Path) -> None:
         refused(path, "is damaged (")
 
 
+def root_page(path: Path, table: str) -> int:
+    connection = sqlite3.connect(path)
+    (root,) = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = ?", (table,)).fetchone()
+    connection.close()
+    return root
+
+
 def test_a_damaged_file_with_a_log_keeps_both(path: Path) -> None:
+    root = root_page(path, "pictures")  # which is not in the log
     with Memory(path) as memory:
         memory.turns.append("trip", Turn("user", (TextPart("in the log"),)))
         copy, log = path.read_bytes(), Path(f"{path}-wal").read_bytes()
     data = bytearray(copy)
-    overwrite_page(data, 5)
+    overwrite_page(data, root - 1)
     path.write_bytes(data)
     Path(f"{path}-wal").write_bytes(log)
     refused(path, "is damaged (")
@@ -148,9 +170,7 @@ def test_a_big_damaged_file_opens_and_says_so_when_the_damage_is_read(path: Path
                 big = Picture(os.urandom(200_000), "image/png", 9, 9)
                 big.__dict__["likeness"] = number
                 memory.pictures.add("more", big, name=f"p{number}")
-    connection = sqlite3.connect(path)
-    (root,) = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = 'turns'").fetchone()
-    connection.close()
+    root = root_page(path, "turns")
     data = bytearray(path.read_bytes())
     assert len(data) > CHECKED_BYTES
     overwrite_page(data, root - 1)

@@ -49,6 +49,22 @@ def test_newest_comes_first_and_the_limit_holds(memory: Memory) -> None:
     assert {hit.conversation for hit in memory.search("lunch", conversation="work", limit=99)} == {"work"}
 
 
+@pytest.mark.parametrize("word", ["aubergine", "茄子"])
+def test_a_search_in_a_fork_finds_the_turns_that_it_shares(memory: Memory, word: str) -> None:
+    shared = say(memory, "trip", f"first {word}")
+    memory.conversations.fork("trip", name="fork")
+    later = say(memory, "trip", f"second {word}")
+    own = say(memory, "fork", f"third {word}")
+    say(memory, "work", f"fourth {word}")
+
+    def found(chat: str) -> list[tuple[str, int | None]]:
+        return [(hit.conversation, hit.turn) for hit in memory.search(word, conversation=chat)]
+
+    assert found("fork") == [("fork", own.id), ("fork", shared.id)]
+    assert found("trip") == [("trip", later.id), ("trip", shared.id)]
+    assert len(memory.search(word)) == 4
+
+
 def test_all_words_must_be_there(memory: Memory) -> None:
     say(memory, "trip", "a red car")
     both = say(memory, "trip", "a red bus")

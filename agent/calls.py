@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import math
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, cast
 
@@ -20,8 +20,11 @@ from ..memory.parts import ToolCallPart, ToolSpec
 OPEN, CLOSE = "<tool_call>", "</tool_call>"
 Choice: TypeAlias = Literal["auto", "none"] | str
 LONGEST_STRING = 200
+LONGEST_LIST = 16
 LARGEST_NUMBER = 1_000_000_000
-SMALLEST_STEP = 0.0001
+STEPS = (0.0001, 0.000_001, 0.000_000_001)
+DEEPEST = 32  # levels of nesting in a call
+FORMATS = {"date", "time", "date-time", "duration", "uuid", "uri", "email", "ipv4", "ipv6", "hostname"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +47,7 @@ class Offer:
     def callable(self) -> tuple[ToolSpec, ...]:
         """The tools that can be called: those that need a picture only if there is one."""
         chosen = (t for t in self.tools if self.choice in ("auto", t.name))
-        return tuple(t for t in chosen if self.images or not t.pictures)
+        return tuple(t for t in chosen if self.images or not set(t.pictures) & set(t.parameters.get("required", ())))
 
     def schema(self) -> dict[str, Any]:
         """The JSON schema of a call."""
@@ -56,26 +59,31 @@ class Offer:
         ``open_id`` and ``close_id`` are the tags' token ids where the tokenizer has them as single tokens.
         """
         if not self.is_open:
-            return "\n".join(["%llguidance {}", "start: TEXT", rf"TEXT: /(.|\n)*/ & ~/(.|\n)*{OPEN}(.|\n)*/"])
+            return "\n".join(["%llguidance {}", "start: TEXT", _NO_TAG])
         begin = f"<[{open_id}]>" if open_id is not None else json.dumps(OPEN)
         end = f"<[{close_id}]>" if close_id is not None else json.dumps(CLOSE)
         schema = json.dumps({"x-guidance": {"whitespace_flexible": False}, **self.schema()})
-        lines = ["%llguidance {}", f"call: %json {schema}", r"TEXT: /(.|\n)*/"]
+        lines = ["%llguidance {}", f"call: %json {schema}"]
         if self.choice != "auto":
             lines.append(f"start: {begin} call {end}")
-        elif open_id is not None:
-            lines.append(f"start: TEXT | TEXT {begin} call {end}")
+        elif open_id is not None:  # ordinary tokens must not spell the tag: it would open a call without bounds
+            lines += [f"start: TEXT | TEXT {begin} call {end}", _NO_TAG]
         else:
-            lines += [f"start: TEXT | head call {end}", f"head[lazy]: TEXT {begin}"]
+            lines += [f"start: TEXT | head call {end}", f"head[lazy]: TEXT {begin}", r"TEXT: /(.|\n)*/"]
         return "\n".join(lines)
 
 
+_NO_TAG = rf"TEXT: /(.|\n)*/ & ~/(.|\n)*{OPEN}(.|\n)*/"
+
+
 def _call_schema(tool: ToolSpec, images: Sequence[str]) -> dict[str, Any]:
-    arguments = cast("dict[str, Any]", bounded(tool.parameters))
+    arguments = cast("dict[str, Any]", bounded({"properties": {}, **tool.parameters}))
     properties: dict[str, Any] = arguments.get("properties", {})
     for name in tool.pictures:
-        if name in properties:
+        if name in properties and images:
             properties[name] = {"enum": list(images)}
+        else:
+            properties.pop(name, None)
     for name in tool.boxes:
         if name in properties:
             properties[name] = {
@@ -90,26 +98,66 @@ def _call_schema(tool: ToolSpec, images: Sequence[str]) -> dict[str, Any]:
 
 
 def bounded(schema: object) -> object:
-    """A JSON schema without descriptions, whose strings, lists and numbers have an end, so that every call does."""
+    """A JSON schema without descriptions, whose strings, lists and numbers have an end, so that every call does.
+
+    What llguidance can't hold to (``uniqueItems``, formats that it doesn't know) is left out: the tool's own
+    validation still asks for it.
+    """
     if isinstance(schema, Sequence) and not isinstance(schema, str):
         return [bounded(item) for item in cast("Sequence[object]", schema)]
     if not isinstance(schema, Mapping):
         return schema
     plain = cast("Mapping[str, object]", schema)
-    out: dict[str, object] = {k: bounded(v) for k, v in plain.items() if k not in ("description", "title", "default")}
+    out = {key: _kept(key, value) for key, value in plain.items() if key not in _UNUSED}
+    if out.get("format") not in FORMATS:
+        out.pop("format", None)
     if plain.get("type") == "string" and not ({"enum", "const", "pattern", "format"} & out.keys()):
-        out.setdefault("maxLength", LONGEST_STRING)
+        out.setdefault("maxLength", max(LONGEST_STRING, _number(out.get("minLength")) or 0))
     if plain.get("type") == "array":
-        out.setdefault("maxItems", 16)
-    if plain.get("type") in ("integer", "number"):
-        low, high = {"minimum", "exclusiveMinimum"} & out.keys(), {"maximum", "exclusiveMaximum"} & out.keys()
-        out |= ({} if low else {"minimum": -LARGEST_NUMBER}) | ({} if high else {"maximum": LARGEST_NUMBER})
-    if plain.get("type") == "number":
-        out.setdefault("multipleOf", SMALLEST_STEP)
-    if isinstance(plain.get("properties"), Mapping):
-        named = cast("Mapping[str, object]", plain["properties"])
-        out["properties"] = {name: bounded(value) for name, value in named.items()}
+        out.setdefault("maxItems", max(LONGEST_LIST, _number(out.get("minItems")) or 0))
+    if plain.get("type") in ("integer", "number") and not ({"enum", "const"} & out.keys()):
+        out |= _limits(out, whole=plain["type"] == "integer")
+    is_table = not ({"properties", "patternProperties"} & out.keys()) and out.get("additionalProperties") is not False
+    if plain.get("type") == "object" and is_table:
+        values, most = out.get("additionalProperties", {}), max(LONGEST_LIST, _number(out.get("minProperties")) or 0)
+        out |= {"patternProperties": {_KEY: {} if values is True else values}, "additionalProperties": False}
+        out.setdefault("maxProperties", most)
     return out
+
+
+_KEY = rf"^(.|\n){{0,{LONGEST_STRING}}}$"
+_UNUSED = ("description", "title", "default", "uniqueItems")
+
+
+def _kept(key: str, value: object) -> object:
+    """What stands under a schema's key: other schemas by their names, plain values, or one more schema."""
+    if key in ("properties", "$defs", "patternProperties") and isinstance(value, Mapping):
+        return {name: bounded(inner) for name, inner in cast("Mapping[str, object]", value).items()}
+    return value if key in ("enum", "const", "required") else bounded(value)
+
+
+def _limits(schema: Mapping[str, object], *, whole: bool) -> dict[str, object]:
+    """The bounds and the step that a number's schema lacks, beside those it has."""
+    low = _given(schema.get("minimum"), schema.get("exclusiveMinimum"), max)
+    high = _given(schema.get("maximum"), schema.get("exclusiveMaximum"), min)
+    out: dict[str, object] = {}
+    if low is None:
+        low = out["minimum"] = min(-LARGEST_NUMBER, (high or 0) - LARGEST_NUMBER)
+    if high is None:
+        high = out["maximum"] = max(LARGEST_NUMBER, low + LARGEST_NUMBER)
+    step = next((step for step in STEPS if high - low > 2 * step), None)
+    if not whole and step is not None and "multipleOf" not in schema:
+        out["multipleOf"] = step
+    return out
+
+
+def _given(one: object, other: object, choose: Callable[[list[Any]], Any]) -> Any:
+    given = [number for number in (_number(one), _number(other)) if number is not None]
+    return choose(given) if given else None
+
+
+def _number(value: object) -> Any:
+    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,12 +180,30 @@ def read(output: str) -> Read:
     words, tag, rest = output.partition(OPEN)
     if not tag:
         return Read(output.strip())
-    body = rest.partition(CLOSE)[0].strip()
-    return Read(words.strip(), _parse(body))
+    return Read(words.strip(), _parse(rest.strip()))
 
 
-def _refused(constant: str) -> float:
-    raise ValueError(f"{constant} is not JSON")
+def says_the_same(left: str, right: str) -> bool:
+    """Whether two outputs hold the same words and the same call; the blanks in a call's JSON don't count."""
+    return left.strip() == right.strip() or _taken(left) == _taken(right) is not None
+
+
+def _taken(output: str) -> tuple[str, object, str] | None:
+    """Words, call and what follows it; None where there is no call that can be read."""
+    words, _, rest = output.partition(OPEN)
+    try:
+        call, end = json.JSONDecoder(object_pairs_hook=_unrepeated).raw_decode(rest.strip())
+    except (ValueError, RecursionError):
+        return None
+    return words.strip(), call, rest.strip()[end:].strip().removesuffix(CLOSE)
+
+
+def _unrepeated(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    return dict(pairs) if len(dict(pairs)) == len(pairs) else _refused("a key twice")
+
+
+def _refused(what: str) -> Any:
+    raise ValueError(f"{what} is not JSON")
 
 
 def _finite(digits: str) -> float:
@@ -145,15 +211,35 @@ def _finite(digits: str) -> float:
     return value if math.isfinite(value) else _refused(digits)
 
 
+_DECODER = json.JSONDecoder(parse_constant=_refused, parse_float=_finite)
+
+
 def _parse(body: str) -> ToolCallPart | Malformed:
+    shown = repr(body.partition(CLOSE)[0].strip()[:80])
     try:
-        plain = cast("object", json.JSONDecoder(parse_constant=_refused, parse_float=_finite).raw_decode(body)[0])
+        plain = cast("object", _DECODER.raw_decode(body)[0])
+        json.dumps(plain, ensure_ascii=False).encode()  # half of a surrogate pair is JSON and yet no text
     except (ValueError, RecursionError):
-        return Malformed(f"the call is not JSON: {body[:80]!r}")
+        return Malformed(f"the call is not JSON: {shown}")
+    if _depth(plain) > DEEPEST:
+        return Malformed(f"the call is nested deeper than {DEEPEST} levels: {shown}")
     if not isinstance(plain, Mapping):
-        return Malformed(f"the call is not a JSON object: {body[:80]!r}")
+        return Malformed(f"the call is not a JSON object: {shown}")
     call = cast("Mapping[str, object]", plain)
     name, arguments = call.get("name"), call.get("arguments", {})
     if not isinstance(name, str) or not isinstance(arguments, Mapping):
-        return Malformed(f'a call needs "name" (text) and "arguments" (an object): {body[:80]!r}')
+        return Malformed(f'a call needs "name" (text) and "arguments" (an object): {shown}')
     return ToolCallPart(f"call_{secrets.token_hex(6)}", name, dict(cast("Mapping[str, Any]", arguments)))
+
+
+def _depth(plain: object) -> int:
+    """Levels of lists and objects, counted without recursion."""
+    depth, level = 0, [plain]
+    while level := [item for item in level if isinstance(item, list | dict)]:
+        depth += 1
+        level = [inner for item in cast("list[Any]", level) for inner in _inside(item)]
+    return depth
+
+
+def _inside(item: list[Any] | dict[str, Any]) -> Iterable[Any]:
+    return item.values() if isinstance(item, dict) else item

@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, Callable, Generator
 from typing import TypeAlias
 
 from .answer import Answer
-from .events import Emit, Event
+from .events import Answered, Emit, Event
 
 Heard: TypeAlias = "Event | BaseException | None"
 
@@ -21,14 +21,16 @@ def unheard(event: Event) -> None:
 def followed(run: Callable[[Emit], Answer], cancel: threading.Event) -> Generator[Event]:
     """What ``run`` emits, event by event; one that is left early sets ``cancel`` and waits for the end."""
     heard: queue.Queue[Heard] = queue.Queue()
-    thread = _started(run, heard.put)
+    thread, ended = _started(run, heard.put), False
     try:
         while (event := heard.get()) is not None:
+            ended = isinstance(event, Answered | BaseException)
             if isinstance(event, BaseException):
                 raise event
             yield event
+        ended = True
     finally:
-        if thread.is_alive():
+        if not ended:
             cancel.set()
         thread.join()
 
@@ -36,14 +38,16 @@ def followed(run: Callable[[Emit], Answer], cancel: threading.Event) -> Generato
 async def afollowed(run: Callable[[Emit], Answer], cancel: threading.Event) -> AsyncGenerator[Event]:
     """The same for an event loop; cancelling the task that waits sets ``cancel``."""
     loop, heard = asyncio.get_running_loop(), asyncio.Queue[Heard]()
-    thread = _started(run, lambda event: loop.call_soon_threadsafe(heard.put_nowait, event))
+    thread, ended = _started(run, lambda event: loop.call_soon_threadsafe(heard.put_nowait, event)), False
     try:
         while (event := await heard.get()) is not None:
+            ended = isinstance(event, Answered | BaseException)
             if isinstance(event, BaseException):
                 raise event
             yield event
+        ended = True
     finally:
-        if thread.is_alive():
+        if not ended:
             cancel.set()
         await asyncio.to_thread(thread.join)
 

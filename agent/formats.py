@@ -1,8 +1,8 @@
 """Families of chat formats: a prompt's messages become one row of literals, data, pictures and answers.
 
 The checkpoints' own templates put all pictures of a message before all of its text, so each family is
-written out here. For one picture before its question the row is exactly the checkpoint's own template;
-``Format.learned`` takes the literals from that template where it differs from its family.
+written out here. For one picture before its question, and for questions and answers after that, the row
+is the checkpoint's own template; ``Format.learned`` takes the literals from it where it differs from its family.
 """
 
 from __future__ import annotations
@@ -32,8 +32,9 @@ class Format:
 
     ``handover`` closes the user's message and opens the answer; ``answer_lead`` stands before an answer
     that is encoded from text (its own ids hold it already); ``image_gap`` stands between a picture
-    without a name and the text after it. Where ``system_open`` is None the family has no system message:
-    its words open the next user message. ``markers`` finds plain words that the family reads as structure.
+    without a name and the text after it, ``text_gap`` before a user's message that opens with words. Where
+    ``system_open`` is None the family has no system message: its words open the next user message.
+    ``markers`` finds plain words that the family reads as structure.
     """
 
     family: str
@@ -46,6 +47,7 @@ class Format:
     system_open: str | None
     system_close: str
     image_gap: str = "\n"
+    text_gap: str = ""
     markers: str = ""
 
     def row(self, prompt: Prompt) -> Iterator[Piece]:
@@ -67,16 +69,21 @@ class Format:
         text = _TAGS.sub(_parted, text)
         return re.sub(self.markers, _parted, text) if self.markers else text
 
+    def has_marker(self, text: str) -> bool:
+        """Whether plain words of the text would be read as the family's structure."""
+        return bool(self.markers and re.search(self.markers, text))
+
     def spelled(self, answer: Written) -> Iterator[Literal | Words]:
         """An answer from its text, for a tokenizer that its ids don't come from."""
         yield Literal(self.answer_lead)
         yield from cast("Iterator[Literal | Words]", self._segments(answer.text))
 
     def learned(self, render: Callable[[list[dict[str, Any]]], str], *, bos: str | None) -> Format:
-        """This format with the literals of a checkpoint's own template, where it can be read off.
+        """This format with the literals of a checkpoint's own template, where they can be read off.
 
-        ``render`` applies the template to messages with the generation prompt. A template that can't
-        render a picture before a question leaves the family as it is.
+        ``render`` applies the template to messages with the generation prompt. What it can't render, a
+        picture before a question or an answer before the next one, stays as the family has it, and so does
+        an end of answers that lacks the family's end token: models are trained with it all the same.
         """
         try:
             one = render([_asked("Q0")])
@@ -87,7 +94,26 @@ class Format:
         gap, question, tail = rest.partition("Q0")
         if not (picture and question):
             return self
-        return replace(self, user_open=head.removeprefix(bos or ""), image_gap=gap, handover=tail)
+        learned = replace(self, user_open=head.removeprefix(bos or ""), image_gap=gap, handover=tail)
+        answer = tail.find(self.answer_open.strip())
+        if answer > 0:
+            learned = replace(learned, user_close=tail[:answer], answer_open=tail[answer:])
+        return learned._with_answers(render)
+
+    def _with_answers(self, render: Callable[[list[dict[str, Any]]], str]) -> Format:
+        """This format with what the template puts around an answer, and before a question without a picture."""
+        try:
+            three = render([_asked("Q0"), _text("assistant", "A0"), _text("user", "Q1")])
+        except Exception as error:
+            _log_template(error)
+            return self
+        found = re.search(r"Q0(.*)A0(.*)Q1", three, re.DOTALL)
+        before, after = found.groups() if found else ("", "")
+        close, opened, gap = after.rpartition(self.user_open)
+        if not (opened and before.startswith(self.handover)):
+            return self
+        learned = replace(self, answer_lead=before.removeprefix(self.handover), text_gap=gap)
+        return replace(learned, answer_close=close) if close.strip() == self.answer_close.strip() else learned
 
     def _system(self, message: Message, *, last: bool) -> Iterator[Piece]:
         yield Literal(self.system_open or "")
@@ -95,7 +121,8 @@ class Format:
         yield Literal(self.system_close + (self.answer_open if last else ""))
 
     def _user(self, message: Message, *, following: str) -> Iterator[Piece]:
-        yield Literal(self.user_open)
+        begins_with_picture = bool(message.segments) and isinstance(message.segments[0], Shown)
+        yield Literal(self.user_open + ("" if begins_with_picture else self.text_gap))
         yield from self._segments(message.segments)
         yield Literal(self.handover if following == "assistant" else self.user_close)
 
@@ -139,6 +166,10 @@ def _log_template(error: Exception) -> None:
 
 def _asked(question: str) -> dict[str, Any]:
     return {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": question}]}
+
+
+def _text(role: str, text: str) -> dict[str, Any]:
+    return {"role": role, "content": [{"type": "text", "text": text}]}
 
 
 def _merged(messages: Sequence[Message]) -> Iterator[Message]:

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from looktwice.agent.backends.checkpoint import Checkpoint, open_checkpoint
+from looktwice.agent.backends.encoder import Encoder
 from looktwice.agent.formats import Literal
 from looktwice.agent.prompt import Message, Prompt, Shown, Tag, Words, Written
 
@@ -103,6 +104,26 @@ def test_one_picture_before_its_question_is_exactly_the_checkpoints_own_template
 
 
 @pytest.mark.parametrize("family", FAMILIES)
+def test_the_next_question_too_is_the_checkpoints_own_template(family: str) -> None:
+    checkpoint = opened(family)
+    said_so = [("user", "What is shown?"), ("assistant", "A bill."), ("user", "Whose?")]
+    messages = [{"role": role, "content": [{"type": "text", "text": text}]} for role, text in said_so]
+    messages[0]["content"] = [{"type": "image"}, {"type": "text", "text": "What is shown?"}]
+    rendered: str = checkpoint.processor.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
+    if checkpoint.encoder.format.family == "vicuna":
+        rendered = rendered.replace("A bill. ", "A bill.</s>")  # its template lacks what the model was trained with
+    prompt = Prompt((user(picture(), Words("\n"), Words("What is shown?")), said("A bill."), user(Words("Whose?"))))
+    assert whole_string(checkpoint, prompt) == rendered.removeprefix(checkpoint.encoder.tokenizer.bos_token or "\0")
+
+
+def test_a_conversation_that_goes_on_after_an_answer_opens_one_as_the_template_does() -> None:
+    prompt = Prompt((user(Words("Who?")), said("I.")))
+    assert whole_string(opened("interleave"), prompt) == (
+        "<|im_start|>user \nWho?<|im_end|><|im_start|>assistant \nI.<|im_end|><|im_start|>assistant"
+    )
+
+
+@pytest.mark.parametrize("family", FAMILIES)
 def test_rows_add_up_to_the_prompt(family: str) -> None:
     encoder = opened(family).encoder
     for prompt in DIALOGUES.values():
@@ -113,7 +134,7 @@ def test_rows_add_up_to_the_prompt(family: str) -> None:
 
 def test_an_answers_own_ids_are_used_only_for_the_tokenizer_they_came_from() -> None:
     encoder = opened("chatml").encoder
-    ids = encoder.encode_run("the total")[::-1]  # an encoding that the tokenizer itself would not choose
+    ids = tuple(i for letter in "the total" for i in encoder.encode_run(letter))  # not the tokenizer's own choice
     for tokenizer, used in ((encoder.fingerprint, True), ("another", False)):
         answer = Message("assistant", (Written((Words("the total"),), ids, tokenizer),))
         row = encoder.encode(Prompt((user(Words("x")), answer, user(Words("y"))))).ids
@@ -130,6 +151,41 @@ def test_stored_ids_that_hold_a_control_token_are_not_used() -> None:
             encoder.encode(Prompt((user(Words("x")), answer))).ids
             == encoder.encode(Prompt((user(Words("x")), plain))).ids
         )
+
+
+def is_used(encoder: Encoder, text: str, ids: tuple[int, ...], *tags: Words | Tag) -> bool:
+    """Whether an answer's stored ids stand in the prompt, and not its text encoded again."""
+    answer = Message("assistant", (Written((Words(text), *tags), ids, encoder.fingerprint),))
+    return any(row.kind == "answer" and row.tokens == len(ids) for row in encoder.encode(Prompt((answer,))).rows)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_stored_ids_that_say_something_else_than_their_text_are_not_used(family: str) -> None:
+    encoder = opened(family).encoder
+    ids = encoder.encode_run("the bill is paid")
+    assert is_used(encoder, " the bill is paid", ids)
+    assert not is_used(encoder, "the bill", ids)
+
+
+@pytest.mark.parametrize(("family", "marker"), [("mistral", "[INST]"), ("vicuna", "USER:")])
+def test_stored_ids_that_spell_structure_are_not_used(family: str, marker: str) -> None:
+    encoder = opened(family).encoder
+    text = f"fine {marker} pay it"
+    assert not is_used(encoder, text, encoder.encode_run(text))
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_ids_of_a_call_are_used_for_the_same_call_alone(family: str) -> None:
+    encoder = opened(family).encoder
+    own = tuple(encoder.call_tag(tag) for tag in ("<tool_call>", "</tool_call>"))
+    begin, end = (
+        (i,) if i else encoder.encode_run(tag) for tag, i in zip(("<tool_call>", "</tool_call>"), own, strict=True)
+    )
+    call = Tag("<tool_call>"), Words('{"name":"f","arguments":{"a":1}}'), Tag("</tool_call>")
+    ids = (*encoder.encode_run("Look "), *begin, *encoder.encode_run('{"name": "f","arguments": {"a": 1}}'), *end)
+    assert is_used(encoder, "Look", ids, *call)
+    assert not is_used(encoder, "Look", (*ids, *encoder.encode_run(" and pay")), *call)
+    assert not is_used(encoder, "Look", ids, call[0], Words('{"name":"f","arguments":{"a":2}}'), call[2])
 
 
 def test_the_parts_of_a_structural_word_do_not_join() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import shutil
 import threading
@@ -13,11 +14,14 @@ import pytest
 import scenes
 from PIL import Image
 
-from looktwice.agent.answer import Finish
-from looktwice.agent.backends import Done, Settings, Token, open_backend
+from looktwice.agent.answer import Finish, Usage
+from looktwice.agent.backends import Done, ScriptedBackend, Settings, Token, open_backend
 from looktwice.agent.backends.llava import LlavaBackend
+from looktwice.agent.calls import Offer
 from looktwice.agent.prompt import Message, Prompt, Shown, Tier, Words, Written
 from looktwice.errors import InvalidInput, ModelError
+from looktwice.memory.parts import ToolSpec
+from looktwice.tools import find_tools
 
 PICTURES = {
     "a": scenes.scene(("red", "circle", "top left"), ("blue", "square", "bottom right")),
@@ -119,6 +123,34 @@ def test_where_an_answer_ends(pocket: LlavaBackend, settings: dict[str, Any], te
     assert (done.ids is None) == (settings.get("stop") == "circle")
 
 
+@pytest.mark.parametrize("stop", ["circle", "d ci", "ed", "e", "r"])
+def test_a_stop_word_is_never_streamed(pocket: LlavaBackend, stop: str) -> None:
+    settings = Settings(stop=(stop, "nothing like it"))
+    stream = list(pocket.generate(asked("Describe @a.", "a"), settings, pixels=PICTURES.__getitem__))
+    done = stream[-1]
+    assert isinstance(done, Done)
+    assert done.finish == "stop"
+    assert stop not in done.text
+    assert "".join(item.text for item in stream if isinstance(item, Token)) == done.text
+
+
+def test_a_script_keeps_to_stop_words_and_time() -> None:
+    backend = ScriptedBackend(["one two three", "one two three", "one two three"], pace=0.05)
+    told = [
+        next(
+            item
+            for item in backend.generate(asked("x"), settings, pixels=PICTURES.__getitem__)
+            if isinstance(item, Done)
+        )
+        for settings in (Settings(stop=("two", "ree")), Settings(timeout=0.07), Settings())
+    ]
+    assert [(done.text, done.finish) for done in told] == [
+        ("one ", "stop"),
+        ("one two ", "timeout"),
+        ("one two three", "stop"),
+    ]
+
+
 def test_cancel_ends_within_one_token_and_the_prefix_stays_usable(pocket: LlavaBackend) -> None:
     prompt, cancel = asked("Describe @b.", "b"), threading.Event()
     whole = answer(pocket, prompt)
@@ -129,6 +161,40 @@ def test_cancel_ends_within_one_token_and_the_prefix_stays_usable(pocket: LlavaB
             cancel.set()
     assert len(seen) <= 3  # the one that was heard, and those already on their way
     assert answer(pocket, prompt).ids == whole.ids
+
+
+@pytest.mark.parametrize(("settings", "finish"), [({}, "cancelled"), ({"timeout": 0.05}, "timeout")])
+def test_an_answer_that_waits_for_another_ends_at_once(settings: dict[str, Any], finish: Finish) -> None:
+    backend = open_backend(str(checkpoints.saved("chatml")), device="cpu")
+    cancel, long = threading.Event(), Settings(max_new_tokens=20_000, temperature=1.0, seed=1)
+    before = backend.generate(asked("Tell."), long, pixels=PICTURES.__getitem__)
+    assert isinstance(next(before), Token)
+    if finish == "cancelled":
+        threading.Timer(0.05, cancel.set).start()
+    assert answer(backend, asked("Who?"), cancel=cancel, **settings) == Done("", finish, Usage())
+    assert isinstance(next(before), Token)  # the other one is still being written
+    waiting = backend.generate(asked("Who?"), Settings(timeout=60), pixels=PICTURES.__getitem__)
+    threading.Timer(0.2, before.close).start()
+    assert isinstance(next(waiting), Token)
+    waiting.close()
+
+
+def test_what_fails_before_the_model_runs_keeps_the_prefix() -> None:
+    backend = open_backend(str(checkpoints.saved("chatml")), device="cpu")
+    answer(backend, asked("What is shown?", "a"), max_new_tokens=2)
+
+    def broken(key: str) -> Image.Image:
+        raise RuntimeError("disk on fire")
+
+    spec = ToolSpec("f", "F.", {"properties": {"n": {"type": "string", "pattern": "(?=a)"}}, "required": ["n"]})
+    more = Message("user", (Shown("z", "never seen", (40, 40)), Words("\nAnd?")))
+    with pytest.raises(ModelError, match="disk on fire"):
+        list(backend.generate(Prompt((*asked("What is shown?", "a").messages, more)), Settings(), pixels=broken))
+    with pytest.raises(ModelError, match="can't be made into a grammar"):
+        offer = Offer((spec,), ())
+        list(backend.generate(asked("What is shown?", "a"), Settings(), pixels=broken, offer=offer))
+    assert len(backend.prefixes) == 1
+    assert answer(backend, asked("What is shown?", "a"), max_new_tokens=2).usage.new == 1
 
 
 def test_an_answer_that_broke_off_goes_on_word_for_word(pocket: LlavaBackend) -> None:
@@ -153,13 +219,31 @@ def test_sampling_is_repeatable_by_its_seed_and_leaves_torchs_own_state_alone(po
 
 
 def test_beams_answer_and_say_where_they_make_no_sense(pocket: LlavaBackend) -> None:
-    from looktwice.agent.calls import Offer
-    from looktwice.tools import find_tools
-
     assert answer(pocket, asked("What colour is the circle in @a?", "a"), num_beams=3).text == "red"
     offer = Offer((find_tools(["zoom"])[0].spec,), ("a",))
     with pytest.raises(InvalidInput, match="num_beams 3 can't be used with tools"):
         list(pocket.generate(asked("x"), Settings(num_beams=3), pixels=PICTURES.__getitem__, offer=offer))
+
+
+def test_beams_say_why_they_ended_and_go_on_word_for_word() -> None:
+    backend = open_backend(str(checkpoints.saved("mistral")), device="cpu")
+    prompt, cancel = asked("What is"), threading.Event()
+    answer(backend, prompt, max_new_tokens=1)
+    threading.Timer(0.3, cancel.set).start()
+    assert answer(backend, prompt, num_beams=2, max_new_tokens=20_000, cancel=cancel).finish == "cancelled"
+    said = backend.checkpoint.encoder.encode_run(" The bill")
+    begun = Message("assistant", (Written((Words("The bill"),), said, backend.checkpoint.encoder.fingerprint),))
+    done = answer(backend, Prompt((*prompt.messages, begun), open_answer=True), num_beams=2, max_new_tokens=5)
+    assert done.ids is not None
+    assert "The bill" + done.text == backend.checkpoint.encoder.decode((*said, *done.ids)).lstrip()
+
+
+def test_beams_answer_where_no_call_may_be_written(pocket: LlavaBackend) -> None:
+    offer = Offer((find_tools(["zoom"])[0].spec,), ("a",), "none")
+    settings, question = Settings(num_beams=2), asked("What colour is the circle in @a?", "a")
+    done = list(pocket.generate(question, settings, pixels=PICTURES.__getitem__, offer=offer))[-1]
+    assert isinstance(done, Done)
+    assert done.text == "red"
 
 
 def test_a_thumbnail_costs_the_base_view_alone(pocket: LlavaBackend) -> None:
@@ -230,6 +314,75 @@ def test_missing_weights_are_said_at_the_first_question() -> None:
     assert sum(row.tokens for row in backend.rows(asked("What?", "a"))) > 0
     with pytest.raises(ModelError, match="has no weights that can be read"):
         answer(backend, asked("What?", "a"))
+
+
+def test_a_checkpoint_that_lacks_some_weights_is_said_and_tied_ones_are_not_missed(tmp_path: Path) -> None:
+    import safetensors.torch
+
+    library: Any = safetensors.torch  # not typed
+    shutil.copytree(checkpoints.saved("mistral"), tmp_path, dirs_exist_ok=True)
+    weights = library.load_file(tmp_path / "model.safetensors")
+    kept = {name: value for name, value in weights.items() if "language_model.model.layers.1." not in name}
+    library.save_file(kept, tmp_path / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(ModelError, match=rf"lacks {len(weights) - len(kept)} of its weights \('model.language_model"):
+        answer(open_backend(str(tmp_path), device="cpu"), asked("What?"), max_new_tokens=1)
+    config = json.loads((tmp_path / "config.json").read_text())
+    config["tie_word_embeddings"] = config["text_config"]["tie_word_embeddings"] = True
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    tied = {name: value for name, value in weights.items() if name != "language_model.lm_head.weight"}
+    assert len(tied) + 1 == len(weights)
+    library.save_file(tied, tmp_path / "model.safetensors", metadata={"format": "pt"})
+    assert answer(open_backend(str(tmp_path), device="cpu"), asked("What?"), max_new_tokens=1).usage.output == 1
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "told"),
+    [
+        ("looktwice.json", "{bad", "Invalid JSON"),
+        ("looktwice.json", "[]", "Input should be an object"),
+        ("looktwice.json", '{"tools":"yes"}', "tools: Input should be 'schemas' or 'names'"),
+        ("looktwice.json", '{"note":7}', "note: Input should be a valid string"),
+        ("config.json", "[]", "can't be read"),
+        ("config.json", '{"model_type":"llava_next"', "can't be read"),
+        ("config.json", '{"model_type":"llava_next","text_config":5}', "can't be read"),
+        ("config.json", '{"model_type":"nope"}', "can't be read"),
+        ("config.json", '{"model_type":"llava_next","image_grid_pinpoints":7}', "can't be read"),
+    ],
+)
+def test_a_broken_file_of_a_checkpoint_is_one_line(tmp_path: Path, file: str, content: str, told: str) -> None:
+    shutil.copytree(checkpoints.saved("mistral", weights=False), tmp_path, dirs_exist_ok=True)
+    (tmp_path / file).write_text(content)
+    with pytest.raises(ModelError, match=told) as error:
+        open_backend(str(tmp_path), device="cpu")
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "line"),
+    [
+        ({"max_new_tokens": "5"}, "max_new_tokens '5' can't be used; give at least 1, a whole number"),
+        ({"max_new_tokens": 1.5}, "max_new_tokens 1.5 can't be used; give at least 1, a whole number"),
+        ({"max_new_tokens": True}, "max_new_tokens True can't be used; give at least 1, a whole number"),
+        ({"num_beams": 2.0}, "num_beams 2.0 can't be used; give 1 to 16, a whole number"),
+        ({"temperature": None}, "temperature None can't be used; give 0 (greedy) to 5, a number"),
+        ({"temperature": math.nan}, "temperature nan can't be used; give 0 (greedy) to 5, a number"),
+        ({"top_p": "1"}, "top_p '1' can't be used; give more than 0, at most 1, a number"),
+        ({"timeout": "3"}, "timeout '3' can't be used; give seconds above 0, or None"),
+        ({"seed": "x"}, "seed 'x' can't be used; give a whole number of 64 bits, or None"),
+        ({"stop": [1]}, "stop [1] can't be used; give a word, or several, that are not empty"),
+        ({"stop": 7}, "stop 7 can't be used; give a word, or several, that are not empty"),
+        ({"stop": ["a", ""]}, "stop ['a', ''] can't be used; give a word, or several, that are not empty"),
+    ],
+)
+def test_a_setting_that_makes_no_sense_is_one_line(given: dict[str, Any], line: str) -> None:
+    with pytest.raises(InvalidInput) as error:
+        Settings.of(**given)
+    assert str(error.value) == line
+
+
+def test_settings_may_be_left_out_as_none() -> None:
+    assert Settings.of(stop=None, seed=None, timeout=None) == Settings()
+    assert Settings.of(stop="x").stop == Settings.of(stop=["x"]).stop == ("x",)
 
 
 @pytest.mark.parametrize(

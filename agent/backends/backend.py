@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias, cast
 
 from ...errors import InvalidInput
 from ..answer import Finish, Usage
@@ -51,13 +51,15 @@ class Settings:
     timeout: float | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "stop", (self.stop,) if isinstance(self.stop, str) else tuple(self.stop))
-        _check(self.max_new_tokens >= 1, "max_new_tokens", self.max_new_tokens, "give at least 1")
-        _check(0 <= self.temperature <= 5, "temperature", self.temperature, "give 0 (greedy) to 5")
-        _check(0 < self.top_p <= 1, "top_p", self.top_p, "give more than 0, at most 1")
-        _check(1 <= self.num_beams <= 16, "num_beams", self.num_beams, "give 1 to 16")
-        _check(self.timeout is None or self.timeout > 0, "timeout", self.timeout, "give seconds above 0")
-        _check(all(self.stop), "stop", self.stop, "give words that are not empty")
+        object.__setattr__(self, "stop", _words(self.stop))
+        _whole("max_new_tokens", self.max_new_tokens, lambda n: n >= 1, "give at least 1, a whole number")
+        _whole("num_beams", self.num_beams, lambda n: 1 <= n <= 16, "give 1 to 16, a whole number")
+        _real("temperature", self.temperature, lambda t: 0 <= t <= 5, "give 0 (greedy) to 5, a number")
+        _real("top_p", self.top_p, lambda p: 0 < p <= 1, "give more than 0, at most 1, a number")
+        if self.seed is not None:
+            _whole("seed", self.seed, lambda n: -(2**63) <= n < 2**64, "give a whole number of 64 bits, or None")
+        if self.timeout is not None:
+            _real("timeout", self.timeout, lambda s: s > 0, "give seconds above 0, or None")
 
     @classmethod
     def of(cls, **given: object) -> Settings:
@@ -66,6 +68,24 @@ class Settings:
         for name in given:
             _check(name in known, "setting", name, f"known: {', '.join(sorted(known))}")
         return cls(**given)  # pyright: ignore[reportArgumentType]
+
+
+def _words(stop: object) -> tuple[str, ...]:
+    """What ``stop`` may be given as: nothing, a word, or several."""
+    several = () if stop is None else (stop,) if isinstance(stop, str) else stop
+    good = isinstance(several, list | tuple)
+    words = tuple(cast("Sequence[object]", several)) if good else ()
+    good = good and all(isinstance(word, str) and word for word in words)
+    _check(good, "stop", stop, "give a word, or several, that are not empty")
+    return cast("tuple[str, ...]", words)
+
+
+def _whole(name: str, value: object, fits: Callable[[int], bool], advice: str) -> None:
+    _check(isinstance(value, int) and not isinstance(value, bool) and fits(value), name, value, advice)
+
+
+def _real(name: str, value: object, fits: Callable[[float], bool], advice: str) -> None:
+    _check(isinstance(value, int | float) and not isinstance(value, bool) and fits(value), name, value, advice)
 
 
 def _check(good: bool, name: str, value: object, advice: str) -> None:

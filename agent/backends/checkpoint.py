@@ -6,16 +6,17 @@ nothing is ever downloaded here.
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ...errors import ModelError
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from ...errors import LookTwiceError, ModelError
 from ...tools.tiling import ImageTokens
 from ..formats import Format, family, recognise
-from ..prompt import Style
+from ..prompt import Style, ToolStyle
 from . import pocket
 from .encoder import Encoder
 
@@ -57,21 +58,30 @@ def open_checkpoint(model: str, *, chat_format: str | None = None) -> Checkpoint
     if config.model_type not in CLASSES:
         known = ", ".join(sorted(CLASSES))
         raise ModelError(f"{model!r} is a {config.model_type!r} checkpoint; looktwice runs {known}")
+    try:
+        return _checked(model, source, config, processor, chat_format)
+    except LookTwiceError:
+        raise
+    except Exception as error:  # settings of a kind that nobody expects
+        raise _unreadable(model, error) from error
+
+
+def _checked(model: str, source: str, config: Any, processor: Any, chat_format: str | None) -> Checkpoint:
     tokenizer = processor.tokenizer
     fmt = _format(processor, config, chat_format)
     image_id = config.image_token_index if hasattr(config, "image_token_index") else config.image_token_id
     encoder = Encoder(tokenizer, fmt, _geometry(config, processor), image_token_id=image_id)
     own = _own_words(source)
     return Checkpoint(
-        name=own.get("name", model),
+        name=own.name or model,
         source=source,
         config=config,
         processor=processor,
         encoder=encoder,
         context=config.text_config.max_position_embeddings,
         stops=_stops(encoder, config),
-        style=Style(always_named=own.get("always_named", False), tools=own.get("tools", "schemas")),
-        note=own.get("note", ""),
+        style=Style(always_named=own.always_named, tools=own.tools),
+        note=own.note,
     )
 
 
@@ -94,12 +104,16 @@ def _read(model: str, source: str) -> tuple[Any, Any]:
     try:
         config = library.AutoConfig.from_pretrained(source, local_files_only=True)
         processor = library.AutoProcessor.from_pretrained(source, local_files_only=True)
-    except (OSError, ValueError, KeyError) as error:
-        if Path(source).is_dir():
-            reason = str(error).splitlines()[0]
-            raise ModelError(f"the checkpoint in {model!r} can't be read ({reason}); save it again") from error
-        raise missing(model) from error
+    except Exception as error:  # a broken file makes the libraries raise anything
+        if isinstance(error, OSError | ValueError | KeyError) and not Path(source).is_dir():
+            raise missing(model) from error
+        raise _unreadable(model, error) from error
     return config, processor
+
+
+def _unreadable(model: str, error: Exception) -> ModelError:
+    reason = (str(error).splitlines() or [""])[0] or type(error).__name__
+    return ModelError(f"the checkpoint in {model!r} can't be read ({reason}); save it again")
 
 
 def missing(model: str) -> ModelError:
@@ -153,7 +167,26 @@ def _stops(encoder: Encoder, config: Any) -> tuple[int, ...]:
     return tuple(sorted({i for i in found if i is not None and 0 <= i < len(encoder.tokenizer)}))
 
 
-def _own_words(source: str) -> dict[str, Any]:
+class _OwnWords(BaseModel):
+    """What looktwice.json may hold."""
+
+    model_config = ConfigDict(strict=True, extra="ignore")
+
+    name: str | None = None
+    always_named: bool = False
+    tools: ToolStyle = "schemas"
+    note: str = ""
+
+
+def _own_words(source: str) -> _OwnWords:
     """What the checkpoint says of itself in looktwice.json, if it has one."""
     path = Path(source) / "looktwice.json"
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    if not path.is_file():
+        return _OwnWords()
+    try:
+        return _OwnWords.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        told = f"{where}: {first['msg']}" if where else first["msg"]
+        raise ModelError(f"the file {str(path)!r} can't be used ({told}); correct it") from error

@@ -16,12 +16,12 @@ from functools import lru_cache
 from typing import Any, TypeAlias
 
 from ...tools.tiling import ImageTokens
+from ..calls import CLOSE, OPEN, says_the_same
 from ..formats import Format, Literal
 from ..prompt import Prompt, Shown, Tier, Words, Written
 from .backend import Row
 
 Key: TypeAlias = Hashable
-CALL_TAGS = ("<tool_call>", "</tool_call>")
 
 
 @dataclass(slots=True)
@@ -52,6 +52,7 @@ class Encoder:
         # A conversation's earlier turns come again at every turn, and a prompt is counted before it is run.
         self._raw = lru_cache(8192)(self._encode_raw)
         self._encoded = lru_cache(4)(self._encode)
+        self._usable = lru_cache(1024)(self._can_be_used)
         self.fingerprint = _fingerprint(tokenizer)
         self._start = self._bos()
         self._lead = self._dropped_lead()
@@ -128,13 +129,17 @@ class Encoder:
             else:
                 yield ("answer", piece.text)
 
-    def _usable(self, answer: Written) -> bool:
-        """Stored ids are data too: they may hold the call tags, and no other control token."""
+    def _can_be_used(self, answer: Written) -> bool:
+        """Stored ids are data too: no control token but the call tags, no structure in words, nothing but the text."""
         if not answer.ids or answer.tokenizer != self.fingerprint:
             return False
-        allowed = {self.control[tag] for tag in CALL_TAGS if tag in self.control}
-        top = len(self.tokenizer)
-        return all(0 <= i < top for i in answer.ids) and not (set(answer.ids) & set(self.control.values())) - allowed
+        allowed = {self.control[tag] for tag in (OPEN, CLOSE) if tag in self.control}
+        if not all(0 <= i < len(self.tokenizer) for i in answer.ids):
+            return False
+        if (set(answer.ids) & set(self.control.values())) - allowed:
+            return False
+        said = self.decode(answer.ids)
+        return not self.format.has_marker(said) and says_the_same(said, _plain(answer))
 
     def _flush(self, run: list[tuple[str, str]], out: Encoded) -> None:
         """Encode a run of neighbouring texts as one string, and share its tokens among their rows."""

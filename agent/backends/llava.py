@@ -6,7 +6,6 @@ so that a turn computes its new tokens alone; everything else is transformers' o
 
 from __future__ import annotations
 
-import contextlib
 import queue
 import threading
 from collections.abc import Generator, Sequence
@@ -24,8 +23,9 @@ from . import kv
 from .backend import Done, Pixels, Row, Settings, Token
 from .checkpoint import Checkpoint
 from .encoder import Encoded
+from .limits import Limits
 from .reuse import ByteLimited, Hit, Prefixes
-from .sampling import CallGrammar, Ends, Forbid, Watch
+from .sampling import CallGrammar, Ends, Forbid, Watch, seeded
 from .weights import choose_device, choose_dtype, load, quantization
 
 GIB = 1 << 30
@@ -98,14 +98,15 @@ class LlavaBackend:
         Raises ModelError where loading or computing fails, InvalidInput for settings that can't go together.
         """
         _require_sense(settings, offer)
-        cancel = cancel or threading.Event()
         abandoned = threading.Event()
+        limits = Limits(settings.timeout, cancel, abandoned)
         out: queue.Queue[Token | Done | BaseException] = queue.Queue()
 
         def work() -> None:
             try:
-                with self._lock:
-                    out.put(self._answer(prompt, settings, pixels, offer, _Either(cancel, abandoned), out))
+                with limits.queued(self._lock) as over:
+                    done = Done("", over, Usage()) if over else None
+                    out.put(done or self._answer(prompt, settings, pixels, offer, limits, out))
             except BaseException as error:
                 out.put(_explained(error))
 
@@ -129,7 +130,7 @@ class LlavaBackend:
             self._model = None
             self.prefixes.clear()
             self.features = ByteLimited(self.features.limit, lambda t: t.numel() * t.element_size())
-            if self.device == "cuda":
+            if self.device.startswith("cuda"):
                 torch.cuda.empty_cache()
 
     def _answer(
@@ -138,34 +139,38 @@ class LlavaBackend:
         settings: Settings,
         pixels: Pixels,
         offer: Offer | None,
-        cancel: threading.Event,
+        limits: Limits,
         out: queue.Queue[Any],
     ) -> Done:
         model = self._loaded()
         encoded = self.checkpoint.encoder.encode(prompt)
         beams = settings.num_beams > 1
         spans = [(start, count) for start, _, count in encoded.pictures]
-        hit = Hit(None, 0) if beams else self.prefixes.take(encoded.keys, spans)
-        cache: Any = None if beams else hit.cache if hit.cache is not None else DynamicCache()
         watch = Watch(
             self.checkpoint.encoder.tokenizer,
             settings,
             stops=self.checkpoint.stops,
             before=self.checkpoint.encoder.open_ids(prompt),
-            cancel=cancel,
+            limits=limits,
             out=out,
         )
-        with torch.inference_mode(), _seeded(settings.seed, self.device):
-            shown = [picture for start, picture, _ in encoded.pictures if start >= hit.length]
+        bounds = self._bounds(None if beams else offer, watch)
+        with torch.inference_mode(), seeded(settings.seed, self.device):
+            known = 0 if beams else self.prefixes.reach(encoded.keys, spans)
+            features = [self._feature(picture, pixels) for start, picture, _ in encoded.pictures if start >= known]
+            # What is taken is lost when something fails, so it is taken last.
+            hit = Hit(None, 0) if beams else self.prefixes.take(encoded.keys, spans)
+            cache: Any = None if beams else hit.cache if hit.cache is not None else DynamicCache()
             row = model.generate(
-                **self._inputs(encoded, cache, [self._feature(picture, pixels) for picture in shown]),
+                **self._inputs(encoded, cache, features),
                 generation_config=self._config(settings, len(encoded.ids)),
-                logits_processor=LogitsProcessorList(self._bounds(offer, watch)),
+                logits_processor=LogitsProcessorList(bounds),
                 stopping_criteria=StoppingCriteriaList([Ends(watch)]),
                 streamer=None if beams else watch,
             )
         if beams:
-            return self._beam_done(encoded, row[0, len(encoded.ids) :].tolist(), settings)
+            watch.take(row[0, len(encoded.ids) :].tolist())
+            return self._done(encoded, hit, watch)
         length = cache.get_seq_length()
         self.prefixes.put((encoded.keys + watch.ids)[:length], cache)
         return self._done(encoded, hit, watch)
@@ -260,42 +265,10 @@ class LlavaBackend:
             logprobs=tuple(watch.logprobs),
         )
 
-    def _beam_done(self, encoded: Encoded, ids: list[int], settings: Settings) -> Done:
-        stops = [place for place, i in enumerate(ids) if i in self.checkpoint.stops]
-        ids = ids[: stops[0]] if stops else ids
-        image = sum(count for _, _, count in encoded.pictures)
-        usage = Usage(prompt=len(encoded.ids), new=len(encoded.ids), image=image, output=len(ids))
-        text = self.checkpoint.encoder.decode(ids).strip()
-        finish = "stop" if stops else "length"
-        return Done(text, finish, usage, tuple(ids), self.checkpoint.encoder.fingerprint)
-
     def _loaded(self) -> Any:
         if self._model is None:
             self._model = load(self.checkpoint, device=self.device, dtype=self.dtype, quantization=self._quantization)
         return self._model
-
-
-@contextlib.contextmanager
-def _seeded(seed: int | None, device: str) -> Generator[None]:
-    """With a seed: torch's generators start from it, and are afterwards as they were."""
-    if seed is None:
-        yield
-        return
-    library: Any = torch.random  # not typed
-    with library.fork_rng(devices=None if device.startswith("cuda") else []):
-        library.manual_seed(seed)
-        yield
-
-
-class _Either(threading.Event):
-    """Set as soon as one of two events is."""
-
-    def __init__(self, first: threading.Event, second: threading.Event) -> None:
-        super().__init__()
-        self._both = (first, second)
-
-    def is_set(self) -> bool:
-        return any(event.is_set() for event in self._both)
 
 
 def _require_sense(settings: Settings, offer: Offer | None) -> None:

@@ -96,6 +96,10 @@ class Prefixes:
         """Bytes of all kept caches."""
         return sum(self._size(prefix.cache) for prefix in self._kept)
 
+    def reach(self, keys: Sequence[Hashable], spans: Sequence[tuple[int, int]]) -> int:
+        """The length of what `take` would give; nothing leaves the store."""
+        return self._best(list(keys), spans)[1]
+
     def take(self, keys: Sequence[Hashable], spans: Sequence[tuple[int, int]]) -> Hit:
         """The cache that shares most with ``keys``; it leaves the store until ``put`` brings it back.
 
@@ -103,14 +107,8 @@ class Prefixes:
         a picture (``spans`` are their first position and length): its features come whole. Where the kept
         conversation goes on differently, it stays, and the prompt gets a copy, if that fits the limit.
         """
-        keys = list(keys)
-        best, length = None, 0
-        for prefix in self._kept:
-            shared = common(prefix.keys, keys)
-            if shared >= length:
-                best, length = prefix, shared
-        length = _outside(min(length, len(keys) - 1), spans)
-        if best is None or length <= 0:
+        best, length = self._best(list(keys), spans)
+        if best is None:
             return Hit(None, 0)
         self._kept.remove(best)
         if length == len(best.keys):
@@ -122,6 +120,15 @@ class Prefixes:
             return Hit(self._clone(best.cache, length), length)
         self._crop(best.cache, length)
         return Hit(best.cache, length)
+
+    def _best(self, keys: list[Hashable], spans: Sequence[tuple[int, int]]) -> tuple[Prefix | None, int]:
+        best, length = None, 0
+        for prefix in self._kept:
+            shared = common(prefix.keys, keys)
+            if shared >= length:
+                best, length = prefix, shared
+        length = _outside(min(length, len(keys) - 1), spans)
+        return (best, length) if length > 0 else (None, 0)
 
     def put(self, keys: Sequence[Hashable], cache: Any) -> None:
         """Keep a cache of exactly ``len(keys)`` positions. What it wholly contains is no longer needed."""

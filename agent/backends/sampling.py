@@ -5,10 +5,10 @@ All of these hang on transformers' own ``generate`` as logits processors, a stre
 
 from __future__ import annotations
 
+import contextlib
 import queue
-import threading
-import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Generator, Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy
@@ -20,6 +20,7 @@ from transformers.generation.streamers import BaseStreamer
 from ...errors import ModelError
 from ..answer import Finish
 from .backend import Settings, Token
+from .limits import Limits
 
 
 class Watch(LogitsProcessor, BaseStreamer):
@@ -37,7 +38,7 @@ class Watch(LogitsProcessor, BaseStreamer):
         *,
         stops: Sequence[int],
         before: Sequence[int] | None,
-        cancel: threading.Event,
+        limits: Limits,
         out: queue.Queue[Any],
     ) -> None:
         self.ids: list[int] = []
@@ -46,12 +47,13 @@ class Watch(LogitsProcessor, BaseStreamer):
         self.finish: Finish = "length"
         self._settings = settings
         self._stops = frozenset(stops)
-        self._cancel = cancel
+        self._limits = limits
         self._out = out
         self._tokenizer = tokenizer
         self._before = before
         self._stream = DecodeStream(ids=list(before or ()), skip_special_tokens=False)
-        self._began = time.monotonic()
+        self._held: list[Token] = []
+        self._longest_stop = max(map(len, settings.stop), default=1)
         self._scores: torch.Tensor | None = None
         self._prompt_seen = False
 
@@ -75,7 +77,14 @@ class Watch(LogitsProcessor, BaseStreamer):
         piece = self._stream.step(self._tokenizer.backend_tokenizer, chosen) or ""
         piece = piece.lstrip() if not self.text and self._before is None else piece
         self.text += piece
-        self._out.put(Token(piece, logprob, entropy))
+        self._held.append(Token(piece, logprob, entropy))
+        self._release(keep=self._longest_stop - 1)
+
+    def take(self, ids: Sequence[int]) -> None:
+        """All chosen tokens at once, up to the end token: those of the best beam, known only at the end."""
+        ends = [place for place, i in enumerate(ids) if i in self._stops]
+        self.ids = list(ids[: ends[0]] if ends else ids)
+        self.finish = "stop" if ends else self.finish
 
     def _confidence(self, chosen: int) -> tuple[float, float]:
         if self._scores is None:
@@ -84,14 +93,32 @@ class Watch(LogitsProcessor, BaseStreamer):
         return float(self._scores[chosen]), float(entropy)
 
     def end(self) -> None:
-        """The streamer's end: nothing is held back."""
+        """The streamer's end: what was held back is spoken, up to a stop word."""
+        surplus = len(self.text) - self._spoken_end()
+        while surplus > 0 and self._held:
+            last = self._held.pop()
+            kept = last.text[: max(0, len(last.text) - surplus)]
+            surplus -= len(last.text) - len(kept)
+            if kept:
+                self._held.append(replace(last, text=kept))
+        self._release(keep=0)
+
+    def _spoken_end(self) -> int:
+        """Where the first stop word begins, else the end."""
+        return min((self.text.find(word) for word in self._settings.stop if word in self.text), default=len(self.text))
+
+    def _release(self, *, keep: int) -> None:
+        """Speak the tokens that can't be part of a stop word: all but those of the last ``keep`` characters."""
+        held = sum(len(token.text) for token in self._held)
+        while self._held and (keep <= 0 or held - len(self._held[0].text) >= keep):
+            token = self._held.pop(0)
+            held -= len(token.text)
+            self._out.put(token)
 
     def stop_now(self) -> bool:
         """Whether the generation must end before its own end, for one of our reasons."""
-        if self._cancel.is_set():
-            self.finish = "cancelled"
-        elif self._settings.timeout is not None and time.monotonic() - self._began > self._settings.timeout:
-            self.finish = "timeout"
+        if reason := self._limits.reached():
+            self.finish = reason
         elif any(word in self.text[-200 - len(word) :] for word in self._settings.stop):
             self.finish = "stop"
         else:
@@ -166,3 +193,15 @@ class CallGrammar(LogitsProcessor):
         if self._matcher.is_error():
             reason = self._matcher.get_error().splitlines()[0]
             raise ModelError(f"the tools' schemas can't be made into a grammar ({reason}); simplify their parameters")
+
+
+@contextlib.contextmanager
+def seeded(seed: int | None, device: str) -> Generator[None]:
+    """With a seed: torch's generators start from it, and are afterwards as they were."""
+    if seed is None:
+        yield
+        return
+    library: Any = torch.random  # not typed
+    with library.fork_rng(devices=None if device.startswith("cuda") else []):
+        library.manual_seed(seed)
+        yield

@@ -19,6 +19,7 @@ from ..calls import Offer
 from ..formats import FAMILIES, Format, Literal
 from ..prompt import Prompt, Shown, Style, Words
 from .backend import Done, Pixels, Row, Settings, Token
+from .limits import Limits
 
 Line: TypeAlias = str | Callable[[Prompt], str]
 
@@ -65,13 +66,15 @@ class ScriptedBackend:
         cancel: threading.Event | None = None,
     ) -> Generator[Token | Done]:
         """The next line, word by word. Raises ModelError when the script has ended."""
+        limits = Limits(settings.timeout, cancel)
         text = self._next(prompt, offer)
-        words = re.findall(r"\S+\s*|\s+", text)
+        ends = [place for word in settings.stop if (place := text.find(word)) >= 0]
+        words = re.findall(r"\S+\s*|\s+", text[: min(ends, default=None)])
         said: list[str] = []
         finish: Finish = "stop"
         for word in words:
-            if cancel is not None and cancel.is_set():
-                finish = "cancelled"
+            if reason := limits.reached():
+                finish = reason
                 break
             if len(said) == settings.max_new_tokens:
                 finish = "length"

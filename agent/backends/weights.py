@@ -31,10 +31,21 @@ def load(checkpoint: Checkpoint, *, device: str, dtype: torch.dtype, quantizatio
     _log.info("loading %s on %s as %s", checkpoint.name, device, dtype)
     try:
         with _no_progress_bars():
-            model = kind.from_pretrained(checkpoint.source, **options)
+            model, found = kind.from_pretrained(checkpoint.source, output_loading_info=True, **options)
     except OSError as error:
         raise missing(checkpoint.source) from error
+    lacking = sorted(key for key in found["missing_keys"] if not _is_unused(key))
+    if lacking:  # transformers would make them up
+        raise ModelError(
+            f"the checkpoint {checkpoint.source!r} lacks {len(lacking)} of its weights ({lacking[0]!r}, ...);"
+            " download it again"
+        )
     return (model if "device_map" in options else model.to(device)).eval()
+
+
+def _is_unused(key: str) -> bool:
+    """Whether a weight lies behind the layers of the vision tower that a LLaVA looks at; some checkpoints omit it."""
+    return "vision_tower" in key and any(part in key for part in (".post_layernorm.", ".head."))
 
 
 def choose_device(wanted: str | None) -> str:

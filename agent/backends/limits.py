@@ -1,0 +1,38 @@
+"""What ends an answer from outside: its caller, and its time."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Generator
+
+from ..answer import Finish
+
+_GLANCE = 0.02  # seconds between two looks at the limits while waiting
+
+
+class Limits:
+    """The ``timeout`` in seconds, from now on, and the events that cancel."""
+
+    def __init__(self, timeout: float | None, *cancels: threading.Event | None) -> None:
+        self._end = None if timeout is None else time.monotonic() + timeout
+        self._cancels = [event for event in cancels if event is not None]
+
+    def reached(self) -> Finish | None:
+        """Why the answer must end now; None while it may go on."""
+        if any(event.is_set() for event in self._cancels):
+            return "cancelled"
+        return "timeout" if self._end is not None and time.monotonic() > self._end else None
+
+    @contextlib.contextmanager
+    def queued(self, lock: threading.Lock) -> Generator[Finish | None]:
+        """With a lock that others hold for long: None once it is held, or why the wait ended without it."""
+        while not (reason := self.reached()):
+            if lock.acquire(timeout=_GLANCE):
+                break
+        try:
+            yield reason
+        finally:
+            if reason is None:
+                lock.release()

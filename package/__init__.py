@@ -7,6 +7,7 @@ come in only when a model is loaded.
 from __future__ import annotations
 
 import importlib
+import logging
 from typing import TYPE_CHECKING
 
 from .errors import LookTwiceError
@@ -35,6 +36,8 @@ __all__ = [
 ]
 
 __version__ = "0.1.0"
+
+logging.getLogger(__name__).addHandler(logging.NullHandler())  # a library prints nothing by itself
 
 _ROOMS = {
     "Agent": ".agent.agent",

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
 import signal
 import sqlite3
+import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +22,13 @@ from PIL import Image, ImageDraw
 
 from looktwice import Agent, Answer, ScriptedBackend
 from looktwice.agent.cli import main
-from looktwice.agent.cli.follow import Progress, ended, stopped_by_interrupt
+from looktwice.agent.cli.follow import Progress, ended, follow, stopped_by_interrupt
 from looktwice.agent.cli.output import Lines, as_json, printable
 from looktwice.agent.cli.program import COMMANDS, Program
 from looktwice.agent.cli.repl import Repl
-from looktwice.memory import Memory
+from looktwice.agent.events import Answered, Called, Event, Started
+from looktwice.memory import Memory, Picture
+from looktwice.memory.parts import ImagePart, TextPart, ToolCallPart, Turn
 
 Run = Callable[..., Result]
 HOSTILE = "total\x1b]0;owned\x07 \u202e01.24\u202c\x9b31m"
@@ -171,6 +175,61 @@ def test_an_answer_that_broke_off_is_offered_and_finished(run: Run) -> None:
     assert [turn["status"] for turn in loaded(run("log", "--chat", "c", "--json"))] == ["complete", "complete"]
 
 
+def test_go_on_says_after_which_words_it_goes_on(run: Run) -> None:
+    draw("photo.png", "red", "blue")
+    with Memory("chat.db") as memory:
+        memory.conversations.create("c")
+        memory.pictures.add("c", Picture.load("photo.png"))
+        question = Turn("user", (ImagePart("photo"), TextPart("What colour is the circle?")))
+        memory.turns.append("c", question)
+        memory.turns.append("c", Turn("assistant", (TextPart("red"),), status="partial", model="pocket"))
+    result = run("ask", "--go-on", "--chat", "c")
+    assert "status: going on after: red" in result.stderr.splitlines()
+    assert "status: the answer was whole already" in result.stderr.splitlines()
+    assert result.stdout == "red\n"
+
+
+CHATTY = """
+from looktwice.tools import View
+print("noise of an import")
+
+def brightness(image: View) -> int:
+    "Measure how bright a picture is."
+    print("noise of a tool")
+    return 200
+"""
+
+
+def test_a_tool_in_the_current_folder_is_found_and_what_it_prints_stays_out_of_the_answer(run: Run) -> None:
+    draw("photo.png", "red", "blue")
+    Path("chatty_for_test.py").write_text(CHATTY)
+    before = list(sys.path)
+    question = ["ask", "-i", "photo.png", "What colour is the circle?", "--tools", "chatty_for_test:brightness"]
+    result = run(*question, "--tool-choice", "brightness", "--chat", "c", "--json")
+    assert loaded(result)["looks"][0]["text"] == "200"
+    assert [line for line in result.stderr.splitlines() if line.startswith("noise")] == [
+        "noise of an import",
+        "noise of a tool",
+    ]
+    assert sys.path == before
+    later = run("ask", "What colour is the square?", "--chat", "c").stderr
+    told = "status: the tool 'brightness' of this conversation is not installed here; name it again to offer it"
+    assert told in later.splitlines()
+
+
+def test_the_library_prints_nothing_by_itself() -> None:
+    code = "import logging, looktwice; logging.getLogger('looktwice.memory').warning('unasked')"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("", "")
+
+
+def test_a_turn_is_one_line_of_the_log(run: Run) -> None:
+    with Agent(ScriptedBackend(["One.\n\nTwo."]), memory="chat.db") as agent:
+        agent.chat("c").ask("In\ntwo   lines?")
+    lines = [line.split("  ", 2)[2] for line in run("log", "--chat", "c").stdout.splitlines()]
+    assert lines == ["you: In two lines?", "assistant: One. Two."]
+
+
 def test_log_lists_conversations_and_turns(receipts: Run) -> None:
     assert receipts("log").stdout.splitlines()[1].split()[0] == "receipts"
     lines = [line.split("  ", 2)[2] for line in receipts("log", "--chat", "receipts").stdout.splitlines()]
@@ -178,7 +237,7 @@ def test_log_lists_conversations_and_turns(receipts: Run) -> None:
         "instructions: [tools: zoom]",
         "you: [bill] [menu] What colour is the circle in @bill?",
         'assistant: zoom(image="bill", box=[0, 0, 400, 400])',
-        "tool: zoom brought:  [bill.zoom1]",
+        "tool: zoom brought: [bill.zoom1]",
         "assistant: The circle is red.",
         "you: And in @menu?",
         "assistant: Green.",
@@ -232,6 +291,19 @@ def test_forget_removes_a_picture_and_its_crops(receipts: Run) -> None:
     assert receipts("forget", "@bill", "--chat", "receipts").stdout == "forgotten: bill, bill.zoom1\n"
     rows = loaded(receipts("images", "--chat", "receipts", "--json"))
     assert {row["name"]: row["forgotten"] for row in rows} == {"bill": True, "menu": False, "bill.zoom1": True}
+
+
+def test_forget_says_what_stays(receipts: Run) -> None:
+    receipts("fork", "--chat", "receipts", "--name", "side")
+    words = "status: what was said and read about it stays in the turns of {!r} until that is deleted\n"
+    first = receipts("forget", "bill", "--chat", "receipts")
+    there = "status: the bytes stay: also in 'side'; forget the picture there, too\n"
+    assert first.stderr == there + words.format("receipts")
+    again = receipts("forget", "bill", "--chat", "receipts")
+    assert (again.stdout, again.stderr) == ("", "status: 'bill' was forgotten already\n")
+    assert receipts("forget", "bill", "--chat", "side").stderr == words.format("side")
+    menu = loaded(receipts("forget", "menu", "--chat", "side", "--json"))
+    assert menu == {"forgotten": ["menu"], "elsewhere": ["receipts"]}
 
 
 def test_a_conversation_is_exported_and_imported(receipts: Run) -> None:
@@ -300,6 +372,32 @@ def test_tools_and_models_and_doctor_tell_what_there_is(run: Run) -> None:
     assert found["database"]["found"] == "chat.db (made by the first question)"
 
 
+def test_doctor_says_what_is_wrong_with_a_database_and_leaves_it(receipts: Run) -> None:
+    assert "ok: database: chat.db" in receipts("doctor").stdout.splitlines()
+    sound = Path("chat.db").read_bytes()
+    Path("cut.db").write_bytes(sound[: len(sound) // 2])
+    Path("text.db").write_text("not a database " * 100)
+    for name, statement in {"newer.db": "PRAGMA user_version = 99", "other.db": "PRAGMA application_id = 7"}.items():
+        Path(name).write_bytes(sound)
+        with contextlib.closing(sqlite3.connect(name)) as connection:
+            connection.execute(statement)
+    wrong = {
+        "cut.db": "it is damaged (",
+        "text.db": "it is damaged (file is not a database)",
+        "newer.db": "it has schema 99, this looktwice knows up to ",
+        "other.db": "it belongs to another program",
+        "none/chat.db": "the folder 'none' does not exist; make it first",
+        ".": "it is a folder; give a file in it",
+    }
+    for name, problem in wrong.items():
+        before = Path(name).read_bytes() if Path(name).is_file() else b""
+        (line,) = [
+            line for line in receipts("doctor", "--db", name, status=1).stdout.splitlines() if "database" in line
+        ]
+        assert line.startswith(f"wrong: database: {name}: {problem}")
+        assert not before or Path(name).read_bytes() == before
+
+
 STAMPS = """
 from pathlib import Path
 from looktwice import tool
@@ -343,6 +441,25 @@ def test_a_refused_call_does_not_run(paused: Run) -> None:
     assert result.stdout.strip() != ""
     assert not Path("stamped.txt").exists()
     assert paused("approve").stdout == "no call waits\n"
+
+
+def test_the_tool_of_an_approved_call_has_to_be_named(paused: Run) -> None:
+    told = "the tool 'stamp' is not on offer; give --tools with MODULE:NAME of that tool, as when it was asked\n"
+    assert paused("approve", "1", status=1).stderr.endswith(f"error: {told}")
+    assert paused("chat", "--chat", "c", stdin="/approve 1\n", status=1).stderr.endswith(f"error: {told}")
+    assert 'stamp(text="PAID")' in paused("approve").stdout
+
+
+def test_a_conversation_whose_call_waits_says_so_instead_of_going_on(paused: Run) -> None:
+    asked = paused("ask", "And now?", "--chat", "c", status=1).stderr
+    assert 'status: stamp(text="PAID") waits: looktwice approve 1, with --deny to refuse it' in asked.splitlines()
+    assert "--go-on" not in asked
+    waits = 'stamp(text="PAID") waits; /approve 1 lets it run, /deny 1 refuses it'
+    _, greeting, *refused = paused("chat", "--chat", "c", stdin="And now?\n/go-on\n", status=1).stderr.splitlines()
+    assert greeting == f"status: {waits}"
+    assert refused == [f"error: {waits}"] * 2
+    done = paused("chat", "--chat", "c", "--tools", "stamps_for_test:stamp", stdin="/approve 1\nAnd now?\n")
+    assert "tool: stamp brought: stamped" in done.stderr.splitlines()
 
 
 def test_chat_answers_lines_with_labels(run: Run) -> None:
@@ -404,13 +521,24 @@ def test_chat_forks_undoes_and_retries(type_lines: Type) -> None:
 def test_chat_goes_on_after_lines_that_it_can_not_read(type_lines: Type) -> None:
     with Agent(ScriptedBackend(["one"]), memory="chat.db") as agent:
         out, err = type_lines(
-            agent, "/wyh", "/add", "/add 'a", "/why", "/undo", "/approve x", "What is @bill?", "Hello?"
+            agent,
+            "/wyh",
+            "/add",
+            "/add 'a",
+            "/add my photo.png",
+            "/why",
+            "/undo",
+            "/approve x",
+            "What is @bill?",
+            "Hello?",
         )
         assert [line for line in out if not line.startswith("you: ")] == ["assistant: one"]
         assert err == [
             "error: no command named '/wyh'; did you mean '/why'?; /help explains them",
             "error: can't read ''; write: /add FILE, or /add FILE as NAME",
             "error: can't read \"'a\" (No closing quotation); close the quotes",
+            "error: can't read 'my photo.png'; write: /add FILE, or /add FILE as NAME; "
+            "quote a file name with blanks: /add 'my photo.png'",
             "error: nothing was answered yet; ask something first",
             "error: there is nothing to take back; ask something first",
             "error: 'x' doesn't begin with a call's number; looktwice approve lists them",
@@ -459,6 +587,43 @@ def test_progress_is_told_after_a_second(capsys: pytest.CaptureFixture[str]) -> 
         assert capsys.readouterr().err == ""
         time.sleep(0.8)
     assert capsys.readouterr().err == "status: working; Ctrl-C stops\n"
+
+
+def test_progress_tells_loading_until_the_model_speaks(capsys: pytest.CaptureFixture[str]) -> None:
+    def slow() -> Iterator[Event]:
+        yield Started("pocket", "c", 1)
+        time.sleep(1.3)
+        yield Called(ToolCallPart("1", "zoom", {}))
+        time.sleep(1.3)
+        yield Answered(Answer("", "c", 1, "pocket"))
+
+    follow(slow(), Lines())
+    assert capsys.readouterr().err.splitlines()[1:] == [
+        "status: loading the model; Ctrl-C stops",
+        "tool: zoom()",
+        "status: working; Ctrl-C stops",
+    ]
+
+
+def test_an_interrupt_before_the_question_says_that_nothing_was_asked(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*arguments: object, **more: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("looktwice.agent.backends.open_backend", interrupted)
+    assert run("ask", "Hello?", status=130).stderr == "status: stopped; nothing was asked\n"
+    assert not Path("chat.db").exists()
+
+
+def test_errors_are_not_dimmed(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def styled(text: str, **how: object) -> str:
+        return f"<{text}>"
+
+    monkeypatch.setattr("click.style", styled)
+    Lines(plain=False).tell("error", "no")
+    Lines(plain=False).tell("status", "yes")
+    assert capsys.readouterr().err == "error: no\n<status: yes>\n"
 
 
 def test_nothing_that_is_printed_can_steer_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:

@@ -85,7 +85,6 @@ PICTURES = {
     "bill=missing.png": "'missing.png' does not exist",
     "a/b=good.png": "'a/b' can't be a name",
     "1=good.png": "'1' can't be a name",
-    "=good.png": "'' can't be a name",
 }
 
 
@@ -118,6 +117,11 @@ ASKED: dict[str, tuple[list[str], str]] = {
     ),
     "a folder without a model": ([QUESTION, "--model", "."], "the folder '.' has no config.json"),
     "an unknown device": ([QUESTION, "--device", "tpu"], "device 'tpu' is not there"),
+    "a tool in no module": (
+        [QUESTION, "--tools", "nowhere:f"],
+        "tool 'nowhere:f' can't be loaded: ModuleNotFoundError: No module named 'nowhere'; "
+        "run it from its folder or install it",
+    ),
     "an unknown tool": ([QUESTION, "--tools", "zom"], "no tool named 'zom'; did you mean 'zoom'?"),
     "a temperature too high": ([QUESTION, "--temperature", "9"], "temperature 9.0 can't be used"),
     "a conversation without a name": ([QUESTION, "--chat", ""], "'' can't name a conversation"),
@@ -137,7 +141,7 @@ def test_a_question_that_can_not_be_asked_is_refused(folder: Path, case: str) ->
     assert (result.exit_code, result.stdout) == (1, "")
     *others, line = result.stderr.splitlines()
     assert line.startswith(f"error: {message}")
-    assert set(others) <= {"status: working; Ctrl-C stops"}
+    assert set(others) <= {"status: loading the model; Ctrl-C stops", "status: working; Ctrl-C stops"}
     assert kept() == before
     assert Path("damaged.db").read_bytes() == damaged
 
@@ -151,7 +155,7 @@ FAILS: dict[str, tuple[list[str], str]] = {
     "no turn": (["fork", "--chat", "c", "--at", "999"], "no turn named 999"),
     "a fork whose name is taken": (["fork", "--chat", "c", "--name", "c"], "there is a conversation named 'c' already"),
     "no approval": (["approve", "7"], "no approval named 7"),
-    "no zip": (["import", "good.png"], "'good.png' is not a conversation that looktwice exported"),
+    "no zip": (["import", "good.png"], "'good.png' is not a zip file; give one that looktwice export wrote"),
     "no file": (["import", "none.zip"], "no file 'none.zip'"),
     "a page in no folder": (["page", "--chat", "c", "-o", "no/page.html"], "can't write 'no/page.html'"),
     "an export over a folder": (["export", "--chat", "c", "-o", "folder.png"], "can't write 'folder.png'"),
@@ -182,6 +186,8 @@ USAGE: dict[str, tuple[list[str], str]] = {
     "a seed in words": (["ask", QUESTION, "--seed", "x"], "Invalid value for '--seed': 'x' is not a valid integer"),
     "a question and --retry": (["ask", QUESTION, "--retry"], "--go-on and --retry take the place of a question"),
     "--go-on without a conversation": (["ask", "--go-on"], "--go-on and --retry need a conversation"),
+    "a picture without a file": (["ask", "-i", "nope=", QUESTION], "a picture 'nope=' can't be read; write NAME=FILE"),
+    "a file without a name": (["ask", "-i", "=good.png", QUESTION], "a picture '=good.png' can't be read; write NAME="),
     "images of nothing": (["images"], "name a conversation with --chat, or a picture with --like"),
     "no words": (["search"], "Missing argument 'WORDS...'"),
     "a refusal of nothing": (["approve", "--deny"], "say which call to refuse"),
@@ -231,3 +237,38 @@ def test_a_reader_that_goes_away_is_no_error(folder: Path) -> None:
         process.stdout.readline()
         process.stdout.close()
         assert process.stderr.read() == ""
+
+
+def shell(command: str) -> tuple[int, str]:
+    """Exit status and standard error of a command line in a real shell, where LOOKTWICE is the program."""
+    program = f"{sys.executable} -c 'from looktwice.agent.cli import main; main()'"
+    done = subprocess.run(
+        ["sh", "-c", command.replace("LOOKTWICE", program)], stderr=subprocess.PIPE, text=True, check=False
+    )
+    return done.returncode, done.stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full on this system")
+@pytest.mark.parametrize("arguments", ["log --chat c", "log --json", "--help", "log --help"])
+def test_a_full_disk_under_the_output_is_one_line(folder: Path, arguments: str) -> None:
+    status, told = shell(f"LOOKTWICE {arguments} > /dev/full")
+    full = "can't write the output (No space left on device); what was asked is kept, see: looktwice log"
+    assert (status, told) == (1, f"error: {full}\n")
+    assert shell(f"LOOKTWICE {arguments} > /dev/full 2> /dev/full") == (1, "")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no such shell on this system")
+def test_closed_streams_are_no_error(folder: Path) -> None:
+    assert shell("LOOKTWICE log --chat c >&-") == (0, "")
+    assert shell("LOOKTWICE log --chat c >&- 2>&- <&-") == (0, "")
+    status, told = shell("LOOKTWICE ask - <&-")
+    assert (status, told.startswith("error: the question is empty")) == (1, True)
+
+
+@pytest.mark.parametrize("arguments", [["ask", "-"], ["chat"]])
+def test_input_that_is_no_text_is_refused(folder: Path, arguments: list[str]) -> None:
+    before = kept()
+    result = CliRunner().invoke(main, arguments, prog_name="looktwice", input=b"caf\xe9?\n")
+    told = "error: the input is not UTF-8; convert it first, as in: iconv -f LATIN1 -t UTF-8"
+    assert (result.exit_code, result.stderr.splitlines()[-1]) == (1, told)
+    assert kept() == before

@@ -87,6 +87,10 @@ def _load(name: str, entry: EntryPoint) -> Tool:
         loaded = entry.load()
     except LookTwiceError:
         raise
+    except ModuleNotFoundError as error:
+        own = f"{entry.module}.".startswith(f"{error.name}.")
+        advice = "run it from its folder or install it" if own else f"install {error.name!r}"
+        raise InvalidInput(f"tool {name!r} can't be loaded: ModuleNotFoundError: {error}; {advice}") from error
     except Exception as error:  # whatever a module does while it is imported
         raise InvalidInput(
             f"tool {name!r} can't be loaded: {one_line(f'{type(error).__name__}: {error}')}; check {entry.value!r}"

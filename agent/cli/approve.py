@@ -68,13 +68,13 @@ def _plain(item: Approval) -> dict[str, Any]:
 
 
 def _decide(number: int, given: ApproveOptions) -> int:
-    from .follow import ended, follow, stopped_by_interrupt
+    from .follow import ended, follow, stopped_by_interrupt, tool_advised
 
     options.require_database(given["db"])
     lines = Lines(is_plain(given["plain"]))
     with options.open_agent(given, lines) as agent:
         chat = agent.chat(agent.memory.approvals.get(number).conversation)
-        with stopped_by_interrupt() as cancel:
+        with stopped_by_interrupt() as cancel, tool_advised():
             settings = {**options.settings(given), "cancel": cancel}
             events = chat.stream_decide(number, not given["deny"], note=given["note"], **settings)
             answer = follow(events, lines, quiet=given["as_json"])

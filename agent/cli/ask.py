@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 import click
 
+from ...errors import InvalidInput
 from . import options
-from .output import Lines, is_plain, say_json
+from .output import NOT_TEXT, Lines, is_plain, say, say_json
 
 if TYPE_CHECKING:
     from ..chat import Chat, Image
     from ..events import Event
+
+_LAST = 60  # characters of an answer that goes on
 
 
 class AskOptions(options.AgentOptions, options.SettingOptions):
@@ -59,13 +62,16 @@ def ask(question: str | None, **given: Unpack[AskOptions]) -> None:
     pictures = [options.read_picture(spec) for spec in given["images"]]
     lines = Lines(is_plain(given["plain"]))
     with options.open_agent(given, lines) as agent, options.opened_chat(agent, given["chat"]) as chat:
-        if asked is not None and chat.unfinished is not None:
-            lines.tell("status", "the last question has no whole answer; --go-on would finish it")
+        kept = _begin(chat, asked, given, lines)
         with stopped_by_interrupt() as cancel:
             shown = options.new_pictures(chat, pictures)
             wanted = {**options.settings(given), "tool_choice": given["tool_choice"], "cancel": cancel}
             events = _events(chat, asked, shown, given, wanted)
             answer = follow(events, lines, quiet=given["as_json"])
+        if kept and answer.finish == "stop" and answer.text.strip() == kept.strip():
+            lines.tell("status", "the answer was whole already")
+            if not given["as_json"]:
+                say(answer.text)
         if given["as_json"]:
             say_json(answer.to_json())
         if given["chat"] is None:
@@ -83,10 +89,32 @@ def _question(question: str | None, given: AskOptions) -> str | None:
         raise click.UsageError("--go-on and --retry need a conversation; add --chat NAME")
     if question is None and not instead:
         raise click.UsageError("a question is missing; write it in quotes, or - to read it from standard input")
-    asked = sys.stdin.read().strip() if question == "-" else question
+    asked = _input() if question == "-" else question
     if asked is not None:
         Question.of(asked)  # an empty one is refused before a model is looked for
     return asked
+
+
+def _input() -> str:
+    try:
+        return sys.stdin.read().strip()
+    except UnicodeDecodeError as error:
+        raise InvalidInput(f"the input is not {sys.stdin.encoding.upper()}; {NOT_TEXT}") from error
+
+
+def _begin(chat: Chat, asked: str | None, given: AskOptions, lines: Lines) -> str:
+    """Say what the conversation ends with; the words of the answer that goes on."""
+    from .follow import described, waiting
+
+    call, last = waiting(chat), chat.unfinished
+    if call is not None:
+        lines.tell("status", f"{described(call.call)} waits: looktwice approve {call.id}, with --deny to refuse it")
+    elif asked is not None and last is not None:
+        lines.tell("status", "the last question has no whole answer; --go-on would finish it")
+    elif given["go_on"] and last is not None and last.role == "assistant" and last.text and not last.calls:
+        lines.tell("status", f"going on after: {'...' * (len(last.text) > _LAST)}{last.text[-_LAST:]}")
+        return last.text
+    return ""
 
 
 def _events(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import sqlite3
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -43,8 +45,12 @@ def doctor(db: str | None, as_json: bool) -> None:
         say_json([asdict(finding) for finding in findings])
     else:
         for finding in findings:
-            say(f"{'ok' if finding.fine else 'missing'}: {finding.name}: {finding.found}")
+            say(f"{_word(finding)}: {finding.name}: {finding.found}")
     sys.exit(0 if all(finding.fine or not finding.needed for finding in findings) else 1)
+
+
+def _word(finding: Finding) -> str:
+    return "ok" if finding.fine else "wrong" if finding.name == "database" else "missing"
 
 
 def _packages() -> Iterator[Finding]:
@@ -92,5 +98,39 @@ def _search() -> Finding:
 
 def _database(path: str | None) -> Finding:
     where = options.database(path)
+    problem = "" if where == ":memory:" else _problem(Path(where), own_folder=path is None)
+    if problem:
+        return Finding("database", f"{where}: {problem}", fine=False)
     state = "" if Path(where).exists() else " (made by the first question)"
     return Finding("database", f"{where}{state}")
+
+
+def _problem(file: Path, *, own_folder: bool) -> str:
+    """What is wrong with a database, found by reading alone."""
+    if file.is_dir():
+        return "it is a folder; give a file in it"
+    if not file.exists():
+        made = own_folder and not os.environ.get("LOOKTWICE_DB")
+        return "" if made or file.parent.is_dir() else f"the folder {str(file.parent)!r} does not exist; make it first"
+    try:
+        with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+            return _content_problem(connection)
+    except sqlite3.OperationalError as error:
+        return f"it can't be read ({error}); check its permissions, and those of its folder"
+    except sqlite3.DatabaseError as error:
+        return f"it is damaged ({error}); restore a backup or an export"
+
+
+def _content_problem(connection: sqlite3.Connection) -> str:
+    from ...memory.schema import APPLICATION, SCHEMA
+
+    (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if found != "ok":
+        return f"it is damaged ({' '.join(found.split())}); restore a backup or an export"
+    if application == APPLICATION and version > SCHEMA:
+        return f"it has schema {version}, this looktwice knows up to {SCHEMA}; run: pip install -U looktwice"
+    if application != APPLICATION and connection.execute("SELECT 1 FROM sqlite_master").fetchone():
+        return "it belongs to another program; give another file"
+    return ""

@@ -8,13 +8,20 @@ import threading
 from collections.abc import Collection, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from ...errors import InvalidInput, UnknownName
 from ...memory.parts import ToolCallPart
 from ..answer import Answer
 from ..events import Answered, Called, Event, Notice, Paused, Returned, Started, Text
 from .output import Lines
 
+if TYPE_CHECKING:
+    from ...memory import Approval
+    from ..chat import Chat
+
+LOADING = "loading the model"
+_WORKING = "working"
 _PATIENCE = 1.0
 _REMINDER = 30.0
 
@@ -45,8 +52,9 @@ class Progress:
     Used with ``with``; ``rest`` and ``watch`` stop and start it in between.
     """
 
-    def __init__(self, lines: Lines) -> None:
-        """Lines are written from a thread of its own."""
+    def __init__(self, lines: Lines, doing: str = _WORKING) -> None:
+        """Lines are written from a thread of its own; ``doing`` is what goes on."""
+        self.doing = doing
         self._lines = lines
         self._lock = threading.Lock()
         self._timer: threading.Timer | None = None
@@ -85,22 +93,32 @@ class Progress:
                 return
             self._waited += seconds
             first = seconds == _PATIENCE
-            self._lines.tell("status", "working; Ctrl-C stops" if first else f"still working, {self._waited:.0f} s")
+            self._lines.tell(
+                "status", f"{self.doing}; Ctrl-C stops" if first else f"still {self.doing}, {self._waited:.0f} s"
+            )
             self._wait(_REMINDER)
 
 
 def follow(
-    events: Iterator[Event], lines: Lines, *, quiet: bool = False, label: str = "", known: Collection[str] = ()
+    events: Iterator[Event],
+    lines: Lines,
+    *,
+    quiet: bool = False,
+    label: str = "",
+    known: Collection[str] = (),
+    loading: bool = True,
 ) -> Answer:
     """Show the events as they come, and return the answer.
 
     ``quiet``: none of its words on standard output. ``label`` stands before its first word. ``known`` are lines
-    that were told before and aren't told again.
+    that were told before and aren't told again. ``loading``: until the model does something it is being loaded.
     """
     try:
-        with Progress(lines) as progress:
+        with Progress(lines, LOADING if loading else _WORKING) as progress:
             for event in events:
                 progress.rest()
+                if not isinstance(event, Started | Notice):
+                    progress.doing = _WORKING
                 if isinstance(event, Answered):
                     return event.answer
                 if isinstance(event, Text):
@@ -114,6 +132,25 @@ def follow(
             events.close()
         lines.close()
     raise RuntimeError("the agent's events ended without an answer")
+
+
+@contextmanager
+def tool_advised() -> Generator[None]:
+    """Where the tool of an approved call is missing, says how to offer it."""
+    try:
+        yield
+    except UnknownName as error:
+        if error.kind != "tool":
+            raise
+        raise InvalidInput(
+            f"the tool {error.name!r} is not on offer; give --tools with MODULE:NAME of that tool, as when it was asked"
+        ) from error
+
+
+def waiting(chat: Chat) -> Approval | None:
+    """The call at the end of the conversation that waits for a decision."""
+    last = chat.unfinished
+    return next((approval for approval in chat.approvals() if last and approval.turn == last.id), None)
 
 
 def introduction(model: str) -> str:

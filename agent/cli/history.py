@@ -87,7 +87,8 @@ def _turns(memory: Memory, chat: str, last: int | None, as_json: bool) -> None:
         return
     for turn in turns:
         mark = "" if turn.status == "complete" else f" ({turn.status})"
-        say(f"{turn.id}  {when(turn.created)}  {_SPEAKER[turn.role]}{mark}: {' '.join(map(_shown, turn.parts))}")
+        words = " ".join(" ".join(map(_shown, turn.parts)).split())
+        say(f"{turn.id}  {when(turn.created)}  {_SPEAKER[turn.role]}{mark}: {words}")
 
 
 def _plain(turn: Turn) -> dict[str, Any]:

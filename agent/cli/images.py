@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from . import options
-from .output import say, say_json, say_table
+from .output import Lines, say, say_json, say_table
 
 if TYPE_CHECKING:
     from ...memory import Memory, NamedPicture
@@ -40,14 +40,36 @@ def images(chat: str | None, like: str | None, db: str | None, as_json: bool) ->
 def forget(name: str, chat: str, db: str | None, as_json: bool) -> None:
     """Remove the picture NAME and the crops made from it.
 
-    Its bytes are deleted when no other conversation has it; the questions and answers stay. This can't be undone.
+    Its bytes are deleted when no other conversation has it. What was said and read about it stays in the turns of the
+    conversation. This can't be undone.
     """
+    wanted, lines = name.removeprefix("@"), Lines()
     with options.open_memory(db) as memory:
-        gone = memory.pictures.forget(chat, name.removeprefix("@"))
+        gone = memory.pictures.forget(chat, wanted)
+        elsewhere = _elsewhere(memory, chat, gone)
     if as_json:
-        say_json({"forgotten": gone})
-    else:
+        say_json({"forgotten": gone, "elsewhere": elsewhere})
+    elif gone:
         say(f"forgotten: {', '.join(gone)}")
+    if not gone:
+        lines.tell("status", f"{wanted!r} was forgotten already")
+        return
+    if elsewhere:
+        lines.tell(
+            "status", f"the bytes stay: also in {', '.join(map(repr, elsewhere))}; forget the picture there, too"
+        )
+    lines.tell("status", f"what was said and read about it stays in the turns of {chat!r} until that is deleted")
+
+
+def _elsewhere(memory: Memory, chat: str, gone: list[str]) -> list[str]:
+    """The other conversations that still have one of these pictures, or a crop of it."""
+    here = memory.conversations.get(chat)
+    keys = {picture.key for picture in memory.pictures.all(here) if picture.name in gone}
+    return [
+        other.name
+        for other in memory.conversations.list()
+        if other.id != here.id and any({p.key, p.parent} & keys and not p.forgotten for p in memory.pictures.all(other))
+    ]
 
 
 def _list(memory: Memory, chat: str, as_json: bool) -> None:

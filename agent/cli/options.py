@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
 from functools import reduce
@@ -16,6 +17,7 @@ from .output import Lines
 
 if TYPE_CHECKING:
     from ...memory import Memory, Picture
+    from ...tools import Tool
     from ..agent import Agent
     from ..chat import Chat, Image
 
@@ -106,34 +108,52 @@ def settings(given: SettingOptions) -> dict[str, Any]:
 
 def open_agent(given: AgentOptions, lines: Lines) -> Agent:
     """An agent over the chosen database. The model is found first, so that without one nothing is made."""
-    from .follow import Progress
+    from .follow import LOADING, Progress
 
-    with Progress(lines):
-        from ..agent import Agent
-        from ..backends import open_backend
-
-        agent = Agent(
-            open_backend(
-                given["model"],
-                device=given["device"],
-                dtype=given["dtype"],
-                quantize=given["quantize"],
-                chat_format=given["chat_format"],
-            ),
-            memory=given["db"],
-            tools=_tool_names(given["tools"]),
-            looks=given["looks"],
-            system=given["system"],
-        )
+    try:
+        with Progress(lines, LOADING):
+            agent = _agent(given)
+    except KeyboardInterrupt:
+        lines.tell("status", "stopped; nothing was asked")
+        sys.exit(130)
     if agent.memory.is_new and given["db"] is None:
         lines.tell("status", f"conversations are kept in {agent.memory.path}")
     return agent
 
 
-def _tool_names(given: str | None) -> list[str] | None:
+def _agent(given: AgentOptions) -> Agent:
+    from ..agent import Agent
+    from ..backends import open_backend
+
+    return Agent(
+        open_backend(
+            given["model"],
+            device=given["device"],
+            dtype=given["dtype"],
+            quantize=given["quantize"],
+            chat_format=given["chat_format"],
+        ),
+        memory=given["db"],
+        tools=_tools(given["tools"]),
+        looks=given["looks"],
+        system=given["system"],
+    )
+
+
+def _tools(given: str | None) -> list[Tool] | None:
+    """The tools that were named. A module in the current folder is found, as ``python -m`` does."""
+    from ...tools import find_tools
+
     if given is None:
         return None
-    return [name.strip() for name in given.split(",") if name.strip() not in ("", "none")]
+    names = [name.strip() for name in given.split(",") if name.strip() not in ("", "none")]
+    if not any(":" in name for name in names):
+        return find_tools(names)
+    sys.path.insert(0, "")
+    try:
+        return find_tools(names)
+    finally:
+        sys.path.remove("")
 
 
 @contextmanager
@@ -181,6 +201,8 @@ def read_picture(spec: str) -> tuple[str | None, Picture]:
     name, equals, path = spec.partition("=")
     if not equals or os.path.exists(spec):
         return None, Picture.load(spec)
+    if not name or not path:
+        raise click.UsageError(f"a picture {spec!r} can't be read; write NAME=FILE, or FILE")
     return check_name(name), Picture.load(path)
 
 

@@ -6,10 +6,11 @@ import json
 import os
 import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TextIO
 
 import click
 
@@ -18,6 +19,25 @@ import click
 _UNSAFE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
 )
+
+NOT_TEXT = "convert it first, as in: iconv -f LATIN1 -t UTF-8"
+_answers: list[TextIO] = []  # for every thread, as sys.stdout is
+
+
+@contextmanager
+def answers_apart() -> Generator[None]:
+    """Standard output for what is said here alone; what tools and libraries print goes to standard error."""
+    _answers.append(answers())
+    try:
+        with redirect_stdout(sys.stderr):
+            yield
+    finally:
+        _answers.pop()
+
+
+def answers() -> TextIO:
+    """The stream that answers go to."""
+    return _answers[-1] if _answers else sys.stdout
 
 
 def printable(text: str) -> str:
@@ -33,17 +53,17 @@ def as_json(value: Any) -> str:
 def is_plain(asked: bool) -> bool:
     """Whether output is labelled lines without colour: asked for, or the terminal can't or shouldn't do more."""
     wanted = any(os.environ.get(name) for name in ("NO_COLOR", "ACCESSIBLE"))
-    return asked or wanted or os.environ.get("TERM") == "dumb" or not sys.stdout.isatty()
+    return asked or wanted or os.environ.get("TERM") == "dumb" or not answers().isatty()
 
 
 def say(text: str = "", *, end: str = "\n") -> None:
     """Write to standard output: exactly as it is into a pipe or file, escaped on a terminal."""
-    click.echo((printable(text) if sys.stdout.isatty() else text) + end, nl=False)
+    click.echo((printable(text) if answers().isatty() else text) + end, nl=False, file=answers())
 
 
 def say_json(value: Any) -> None:
     """Write one JSON value to standard output."""
-    click.echo(as_json(value))
+    click.echo(as_json(value), file=answers())
 
 
 def say_table(rows: Iterable[Sequence[object]], *, heads: Sequence[str]) -> None:
@@ -70,7 +90,7 @@ class Lines:
         """One line, such as ``status: working``."""
         self.close()
         line = f"{label}: {printable(' '.join(text.split()))}"
-        click.echo(line if self.plain else click.style(line, dim=True), err=True)
+        click.echo(line if self.plain or label == "error" else click.style(line, dim=True), err=True)
 
     def answer(self, text: str, label: str = "") -> None:
         """Words of the answer, as they come, to standard output; ``label`` stands before the first."""

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
+import copy
+import errno
+import functools
 import importlib
 import io
+import logging
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 import click
 
 from ...errors import LookTwiceError
-from .output import printable
+from .output import Lines, answers_apart, printable
 
 # name: (module, what the command does); the line is shown without importing the module, a test compares it
 COMMANDS = {
@@ -34,6 +39,7 @@ COMMANDS = {
     "tools": ("tools", "List the tools that a model may be given."),
     "verify": ("transfer", "Check every picture and every turn that is kept."),
 }
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 
 
 class Program(click.Group):
@@ -48,7 +54,9 @@ class Program(click.Group):
         if cmd_name not in COMMANDS:
             return None
         module = importlib.import_module(f".{COMMANDS[cmd_name][0]}", __package__)
-        return getattr(module, "import_" if cmd_name == "import" else cmd_name)
+        command = copy.copy(getattr(module, "import_" if cmd_name == "import" else cmd_name))
+        command.callback = _apart(command.callback)
+        return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The table of commands, without importing them."""
@@ -59,10 +67,14 @@ class Program(click.Group):
         self, args: Sequence[str] | None = None, prog_name: str | None = None, **extra: Any
     ) -> NoReturn:
         """Run a command line and exit: 0 done, 1 refused or failed, 2 not understood, 130 interrupted."""
+        _open_streams()
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, io.TextIOWrapper):
                 stream.reconfigure(errors="backslashreplace")
-        sys.exit(self._run(args, prog_name or "looktwice", extra))
+        try:
+            sys.exit(self._run(args, prog_name or "looktwice", extra))
+        finally:
+            _drop_unwritten()
 
     def _run(self, args: Sequence[str] | None, prog_name: str, extra: dict[str, Any]) -> int:
         try:
@@ -70,14 +82,64 @@ class Program(click.Group):
             status: object = super().main(args, prog_name, **extra)
             return status if isinstance(status, int) else 0
         except click.Abort:
+            _line("status: stopped")
             return 130
         except click.ClickException as error:
             return _usage(error)
         except LookTwiceError as error:
             return _failed(str(error))
+        except OSError as error:
+            return _failed(_unwritable(error) if error.errno in _NO_ROOM else _internal(error))
         except Exception as error:
-            shown = f"internal error {type(error).__name__}: {error}"
-            return _failed(f"{shown}; set LOOKTWICE_DEBUG=1 to see where, and please report it")
+            return _failed(_internal(error))
+
+
+class _Told(logging.Handler):
+    """What the library logs, as lines like any other."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        Lines().tell("status", record.getMessage())
+
+
+def _apart(callback: Callable[..., Any]) -> Callable[..., Any]:
+    """The command, with standard output for its answers alone and warnings in labelled lines."""
+
+    @functools.wraps(callback)
+    def run(*arguments: Any, **more: Any) -> Any:
+        logger, told = logging.getLogger("looktwice"), _Told(logging.WARNING)
+        logger.addHandler(told)
+        try:
+            with answers_apart():
+                return callback(*arguments, **more)
+        finally:
+            logger.removeHandler(told)
+
+    return run
+
+
+def _open_streams() -> None:
+    """A stream that whoever started the program has closed leads nowhere."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115
+
+
+def _drop_unwritten() -> None:
+    """What could not be written is not tried again when Python ends, which would change the exit status."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def _unwritable(error: OSError) -> str:
+    return f"can't write the output ({error.strerror}); what was asked is kept, see: looktwice log"
+
+
+def _internal(error: Exception) -> str:
+    shown = f"internal error {type(error).__name__}: {error}"
+    return f"{shown}; set LOOKTWICE_DEBUG=1 to see where, and please report it"
 
 
 def _usage(error: click.ClickException) -> int:
@@ -86,19 +148,20 @@ def _usage(error: click.ClickException) -> int:
         return error.exit_code
     context = error.ctx if isinstance(error, click.UsageError) else None
     advice = f"; see: {context.command_path} --help" if context else ""
-    _line(f"{error.format_message().rstrip('.')}{advice}")
+    _line(f"error: {error.format_message().rstrip('.')}{advice}")
     return error.exit_code
 
 
 def _failed(message: str) -> int:
     if os.environ.get("LOOKTWICE_DEBUG"):
         traceback.print_exc()
-    _line(message)
+    _line(f"error: {message}")
     return 1
 
 
 def _line(message: str) -> None:
-    click.echo(f"error: {printable(' '.join(message.split()))}", err=True)
+    with contextlib.suppress(OSError):  # where standard error is full, too, the exit status has to do
+        click.echo(printable(" ".join(message.split())), err=True)
 
 
 @click.command(cls=Program, context_settings={"help_option_names": ["-h", "--help"]})

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import shlex
+import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import redirect_stdout
 from typing import Any
 
 import click
@@ -13,8 +15,8 @@ from ...errors import InvalidInput, LookTwiceError, UnknownName
 from ..chat import Chat, Image
 from ..events import Event
 from ..record import Record
-from .follow import described_call, ended, follow, introduction, stopped_by_interrupt
-from .output import Lines, printable, say
+from .follow import described, described_call, ended, follow, introduction, stopped_by_interrupt, tool_advised, waiting
+from .output import NOT_TEXT, Lines, answers, printable, say
 
 _COMMANDS = {
     "/add": "/add FILE [as NAME]: put a picture into the conversation",
@@ -56,7 +58,9 @@ class Repl:
         self._lines.tell(
             "status", f"conversation {chat.name!r} in {chat.memory.path}; pictures: {known}; /help for help"
         )
-        if chat.unfinished is not None:
+        if call := self._waiting():
+            self._lines.tell("status", call)
+        elif chat.unfinished is not None:
             self._lines.tell(
                 "status", "the last question has no whole answer; /go-on finishes it, /retry asks it again"
             )
@@ -82,9 +86,12 @@ class Repl:
         prompt = "you: " if self._lines.plain else "you> "
         while True:
             try:
-                line = input("" if self._echo else prompt)
+                with redirect_stdout(answers()):  # where input() looks for the terminal
+                    line = input("" if self._echo else prompt)
             except EOFError:
                 return None
+            except UnicodeDecodeError as error:
+                raise InvalidInput(f"the input is not {sys.stdin.encoding.upper()}; {NOT_TEXT}") from error
             except KeyboardInterrupt:
                 click.echo(err=True)
                 self._lines.tell("status", "/quit or Ctrl-D ends")
@@ -95,6 +102,7 @@ class Repl:
 
     def _take(self, line: str) -> None:
         if not line.startswith("/"):
+            self._require_decided()
             self._ask(lambda wanted: self._chat.stream(line, **wanted))
             return
         word, _, rest = line.partition(" ")
@@ -104,11 +112,24 @@ class Repl:
 
     def _ask(self, begin: Callable[[dict[str, Any]], Iterator[Event]]) -> None:
         label = "assistant: " if self._lines.plain else ""
-        with stopped_by_interrupt() as cancel:
+        with stopped_by_interrupt() as cancel, tool_advised():
             events = begin({**self._settings, "cancel": cancel})
-            answer = follow(events, self._lines, label=label, known=self._known)
+            answer = follow(events, self._lines, label=label, known=self._known, loading=not self._known)
         self._known = (introduction(answer.model), self._chat.agent.backend.note)
         ended(answer, self._lines)
+        if answer.finish == "paused":
+            self._lines.tell("status", self._waiting())
+
+    def _waiting(self) -> str:
+        """A line on the call that waits, if the conversation ends with one."""
+        call = waiting(self._chat)
+        return (
+            f"{described(call.call)} waits; /approve {call.id} lets it run, /deny {call.id} refuses it" if call else ""
+        )
+
+    def _require_decided(self) -> None:
+        if call := self._waiting():
+            raise InvalidInput(call)
 
     # --- the commands
 
@@ -120,7 +141,8 @@ class Repl:
             case [file, "as", name]:
                 added = self._chat.add(os.path.expanduser(file), name.removeprefix("@"))
             case _:
-                raise InvalidInput(f"can't read {rest!r}; write: /add FILE, or /add FILE as NAME")
+                quote = f"; quote a file name with blanks: /add {shlex.quote(rest)}" if words else ""
+                raise InvalidInput(f"can't read {rest!r}; write: /add FILE, or /add FILE as NAME{quote}")
         self._lines.tell("status", f"@{added.name} is {added.width} by {added.height} pixels")
 
     def _images(self, rest: str) -> None:
@@ -154,6 +176,7 @@ class Repl:
         self._ask(lambda wanted: self._chat.stream_retry(**wanted))
 
     def _go_on(self, rest: str) -> None:
+        self._require_decided()
         self._ask(lambda wanted: self._chat.stream_go_on(**wanted))
 
     def _approve(self, rest: str) -> None:

@@ -115,8 +115,8 @@ class Journal:
         kept = self.turns[-1]
         if kept.id != answer.turn or kept.role != "assistant":
             return
-        ids = {} if kept.text == answer.text else {"parts": (TextPart(answer.text),), "tokens": ()}
-        self.turns[-1] = self.memory.turns.update(kept.id, meta=_meta(answer), **ids)
+        parts, tokens = (None, None) if kept.text == answer.text else ((TextPart(answer.text),), ())
+        self.turns[-1] = self.memory.turns.update(kept.id, meta=_meta(answer), parts=parts, tokens=tokens)
 
     def _append(self, turn: Turn) -> Turn:
         return self.memory.turns.append(self.conversation, turn, parent=self.turns[-1].id if self.turns else None)

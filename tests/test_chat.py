@@ -16,7 +16,7 @@ from scripts import ZOOM, scripted
 from looktwice import Agent, Chat, Image, LookTwiceError, ScriptedBackend
 from looktwice.agent.events import Answered, Event, Text
 from looktwice.errors import InvalidInput, PictureRejected, PromptTooLong, UnknownName
-from looktwice.memory.parts import ImagePart, TextPart, ToolCallPart, ToolsPart, ToolSpec, Turn
+from looktwice.memory.parts import ImagePart, Json, TextPart, ToolCallPart, ToolsPart, ToolSpec, Turn
 
 RED = scenes.scene(("red", "circle", "top"))
 BLUE = scenes.scene(("blue", "square", "left"))
@@ -235,7 +235,7 @@ def test_a_stored_conversation_never_names_a_module_to_import(tmp_path: Path, mo
     chat.memory.turns.append(chat.conversation, Turn("system", (ToolsPart((spec,)),)))
     asked = chat.memory.turns.append(chat.conversation, Turn("assistant", (ToolCallPart("c", "trap:spring", {}),)))
     assert chat.ask("Hello?").text == "fine"
-    state = {"looks": 1, "tools": ["trap:spring"], "settings": {}}
+    state: Json = {"looks": 1, "tools": ["trap:spring"], "settings": {}}
     waiting = chat.memory.approvals.ask(chat.conversation, asked.id, asked.calls[0], reason="", state=state)
     chat.memory.conversations.set_head(chat.conversation, asked.id)
     with pytest.raises(UnknownName, match="offer it again to approve its call"):
@@ -265,7 +265,8 @@ def test_async_asks_stream_and_can_be_cancelled() -> None:
 def test_a_new_chat_without_a_name_gets_one_of_its_own() -> None:
     agent = Agent(ScriptedBackend([]), memory=":memory:")
     with ThreadPoolExecutor(8) as pool:
-        names = {chat.name for chat in pool.map(lambda _: agent.chat(), range(24))}
+        made = [pool.submit(agent.chat) for _ in range(24)]
+    names = {future.result().name for future in made}
     assert len(names) == 24
     assert all(name.startswith("chat-") for name in names)
 

@@ -167,7 +167,8 @@ def _checked(result: ToolResult) -> ToolResult:
         raise ToolError(
             f"the tool returned a ToolResult whose readings are {_kind(readings)}; give a dict of texts by key"
         )
-    if not all(isinstance(key, str) and isinstance(read, str) for key, read in readings.items()):
+    read_in = cast("Mapping[object, object]", readings)
+    if not all(isinstance(word, str) for pair in read_in.items() for word in pair):
         raise ToolError("the tool returned a ToolResult whose readings are not all texts by a picture's key")
     told = {key: _storable(cut(read, READING_LIMIT)[0]) for key, read in cast("Mapping[str, str]", readings).items()}
     return dataclasses.replace(result, text=_storable(text), data=_as_json(result.data), pictures=shown, readings=told)

@@ -102,6 +102,9 @@ def _approval(row: Row) -> Approval:
     try:
         call = json.loads(row[3])
         part = ToolCallPart(call["id"], call["tool"], call["arguments"])
+        for value, kind in ((part.id, str), (part.tool, str), (part.arguments, dict)):
+            if not isinstance(value, kind):
+                raise TypeError(f"its call has {value!r} where {kind.__name__} belongs")
         state = json.loads(row[5])
     except (ValueError, KeyError, TypeError) as error:
         raise StoreError(f"approvals row {row[0]} can't be read: {error!s}; run verify on the database") from error

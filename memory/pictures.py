@@ -17,7 +17,7 @@ from .names import MAX_NAME, check_name, fold
 from .picture import Picture
 from .recipe import Box, Recipe
 from .sweep import secure_delete, sweep
-from .vault import find_recipe, keep, keep_recipe, origin, pixels
+from .vault import find_recipe, is_gone, keep, keep_recipe, origin, pixels
 
 __all__ = ["NamedPicture", "Pictures"]
 
@@ -139,11 +139,15 @@ class Pictures:
         return key, box
 
     def note(self, key: str, kind: str, text: str) -> None:
-        """Keep what is known of a picture: its "alt", its "caption", or the "text" that was read in it."""
+        """Keep what is known of a picture: its "alt", its "caption", or the "text" that was read in it.
+
+        Raises InvalidInput for a picture that was forgotten meanwhile.
+        """
         if kind not in _NOTES:
             raise InvalidInput(f"{kind!r} is not a kind of note; use one of {', '.join(_NOTES)}")
         with self._db.atomic():
-            find_recipe(self._db, key)
+            if is_gone(self._db, key):
+                raise InvalidInput(f"the picture {key!r} was forgotten and takes no notes; add the file again")
             self._db.run(
                 "INSERT INTO notes (picture, kind, text, created) VALUES (?, ?, ?, ?) "
                 "ON CONFLICT (picture, kind) DO UPDATE SET text = excluded.text, created = excluded.created",

@@ -3,16 +3,38 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 
 import PIL
 from PIL import Image
 
-from ..errors import StoreError, UnknownName
+from ..errors import InvalidInput, StoreError, UnknownName
 from .database import Database
 from .picture import Picture, decode, perceptual_hash, pixel_hash
 from .recipe import Recipe
 
-__all__ = ["find_recipe", "keep", "keep_recipe", "origin", "pixels"]
+__all__ = ["Made", "find_recipe", "is_gone", "keep", "keep_recipe", "origin", "pixels"]
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What is kept of the pixels that a recipe makes: their perceptual hash, and the exact one."""
+
+    likeness: int
+    pixels: str
+
+    @classmethod
+    def of(cls, image: Image.Image) -> Made:
+        """Both hashes of an image."""
+        return cls(perceptual_hash(image), pixel_hash(image))
+
+
+# What stands in the row of a picture that is gone may come from an import: nothing of it is believed.
+_COLUMNS = (
+    *("mime", "bytes", "width", "height", "frames", "phash", "pixel_hash"),
+    *("parent", "recipe", "maker", "gone", "created", "data"),
+)
+_REVIVE = f"ON CONFLICT (key) DO UPDATE SET {', '.join(f'{column} = excluded.{column}' for column in _COLUMNS)}"
 
 
 def keep(database: Database, picture: Picture) -> None:
@@ -21,8 +43,7 @@ def keep(database: Database, picture: Picture) -> None:
         return
     database.run(
         "INSERT INTO pictures (key, mime, bytes, width, height, frames, phash, created, data) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) "
-        "ON CONFLICT (key) DO UPDATE SET phash = excluded.phash, data = excluded.data, gone = 0",
+        f"VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) {_REVIVE}",
         (
             picture.key,
             picture.mime,
@@ -37,21 +58,21 @@ def keep(database: Database, picture: Picture) -> None:
     )
 
 
-def keep_recipe(database: Database, recipe: Recipe) -> None:
-    """Keep a recipe, with a hash of the pixels it makes now. Raises InvalidInput for a box beyond the parent."""
+def keep_recipe(database: Database, recipe: Recipe, made: Made | None = None) -> None:
+    """Keep a recipe, with hashes of the pixels it makes now. Raises InvalidInput for a box beyond the parent."""
     if _is_kept(database, recipe.key):
         return
-    image = recipe.apply(pixels(database, recipe.parent))
+    if made is None:
+        made = Made.of(recipe.apply(pixels(database, recipe.parent)))
     database.run(
         "INSERT INTO pictures"
         " (key, mime, bytes, width, height, frames, phash, pixel_hash, parent, recipe, maker, created)"
-        " VALUES (?, 'image/png', 0, ?, ?, 1, ?, ?, ?, ?, ?, ?) ON CONFLICT (key) DO UPDATE SET"
-        " phash = excluded.phash, pixel_hash = excluded.pixel_hash, maker = excluded.maker, gone = 0",
+        f" VALUES (?, 'image/png', 0, ?, ?, 1, ?, ?, ?, ?, ?, ?) {_REVIVE}",
         (
             recipe.key,
             *recipe.size,
-            perceptual_hash(image),
-            pixel_hash(image),
+            made.likeness,
+            made.pixels,
             recipe.parent,
             recipe.dump(),
             PIL.__version__,
@@ -65,12 +86,20 @@ def find_recipe(database: Database, key: str) -> Recipe | None:
     return _step(database, key)[1]
 
 
+def is_gone(database: Database, key: str) -> bool:
+    """Whether a picture was forgotten and its bytes are gone. Raises UnknownName."""
+    return _step(database, key)[0]
+
+
 def pixels(database: Database, key: str) -> Image.Image:
-    """Upright RGB pixels, made again through any chain of recipes."""
+    """Upright RGB pixels, made again through any chain of recipes. Raises StoreError if gone or damaged."""
     recipes, data = origin(database, key)
-    image = decode(data)
-    for recipe in reversed(recipes):
-        image = recipe.apply(image)
+    try:
+        image = decode(data)
+        for recipe in reversed(recipes):
+            image = recipe.apply(image)
+    except InvalidInput as error:
+        raise StoreError(f"the picture {key!r} can't be made again: {error}; run verify on the database") from error
     return image
 
 
@@ -79,8 +108,8 @@ def origin(database: Database, key: str) -> tuple[list[Recipe], bytes]:
     recipes: list[Recipe] = []
     here = key
     while True:
-        is_gone, recipe = _step(database, here)
-        if is_gone:
+        was_forgotten, recipe = _step(database, here)
+        if was_forgotten:
             raise StoreError(f"the picture {key!r} was forgotten and its bytes are gone; add the file again")
         if recipe is None:
             break

@@ -238,6 +238,15 @@ def test_a_forgotten_picture_leaves_a_note(receipts: Memory) -> None:
     assert "Picture bill.zoom1 was removed." in page
 
 
+def test_a_damaged_picture_leaves_a_note_that_names_it(receipts: Memory) -> None:
+    receipts._db.run("UPDATE pictures SET data = substr(data, 1, 200)")  # type: ignore[attr-defined]
+    page = render(receipts, "receipts")
+    assert read(page).all("img") == []
+    assert "Picture bill can&#x27;t be shown: the picture &#x27;sha256:" in page
+    assert "Picture bill.zoom1 can&#x27;t be shown: the picture &#x27;recipe:" in page
+    assert "What is the total on @bill?" in page
+
+
 def test_a_picture_that_no_question_shows_is_shown_at_the_end(memory: Memory) -> None:
     memory.conversations.create("c")
     memory.pictures.add("c", photo(), name="later")

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import os
+import signal
 import struct
+import threading
+import time
 import zlib
 from collections.abc import Iterator
 from io import BytesIO
@@ -208,6 +211,24 @@ def test_of_an_animation_the_first_frame_is_seen_and_all_are_counted() -> None:
     assert picture.pixels().tobytes() == decode(encoded(frames[0], "GIF")).tobytes()
 
 
+def test_a_process_forked_while_another_thread_decodes_can_decode() -> None:
+    big, small = encoded(Image.new("L", (7000, 7000)), "PNG"), encoded(scene(), "PNG")
+    thread = threading.Thread(target=decode, args=(big,))
+    thread.start()
+    time.sleep(0.05)
+    child = os.fork()
+    if child == 0:
+        try:
+            signal.alarm(5)
+            decode(small)
+            os._exit(0)
+        finally:
+            os._exit(1)
+    assert thread.is_alive()
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    thread.join()
+
+
 def test_a_pixel_hash_knows_the_size() -> None:
     assert pixel_hash(Image.new("RGB", (2, 3))) != pixel_hash(Image.new("RGB", (3, 2)))
 
@@ -339,10 +360,46 @@ def test_forgetting_removes_bytes_crops_and_notes_and_keeps_turns(memory: Memory
     assert traces(b"xylophone", memory) == 0
 
 
+def test_a_forgotten_picture_takes_no_notes(memory: Memory) -> None:
+    bill = memory.pictures.add("trip", Picture.load(scene()), name="bill")
+    memory.pictures.forget("trip", "bill")
+    with pytest.raises(InvalidInput, match=f"the picture '{bill.key}' was forgotten and takes no notes"):
+        memory.pictures.note(bill.key, "text", "IBAN")
+    assert memory.pictures.notes(bill.key) == {}
+    memory.pictures.add("trip", Picture.load(scene()), name="bill2", alt="again")
+    assert memory.pictures.notes(bill.key) == {"alt": "again"}
+
+
+def test_a_picture_whose_bytes_are_damaged_is_named(memory: Memory) -> None:
+    bill = memory.pictures.add("trip", Picture.load(scene()), name="bill")
+    memory._db.run("UPDATE pictures SET data = substr(data, 1, 99)")  # type: ignore[attr-defined]
+    with pytest.raises(StoreError, match=f"the picture '{bill.key}' can't be made again: .* run verify"):
+        memory.pictures.pixels(bill.key)
+
+
 def traces(data: bytes, memory: Memory) -> int:
     """How many pieces of the data stand anywhere in the file or its log."""
     files = b"".join(path.read_bytes() for path in Path(memory.path).parent.glob("chat.db*"))
     return sum(data[start : start + 24] in files for start in range(0, len(data), 24))
+
+
+def in_the_files(memory: Memory, words: list[bytes]) -> list[bytes]:
+    data = b"".join(Path(f"{memory.path}{end}").read_bytes() for end in ("", "-wal"))
+    return [word for word in words if word in data]
+
+
+def test_what_is_forgotten_in_a_transaction_has_left_the_files_when_that_ends(memory: Memory) -> None:
+    photo = Picture.load(Image.effect_noise((60, 40), 90).convert("RGB"))
+    picture = memory.pictures.add("trip", photo, name="bill", alt="zebra")
+    memory.conversations.create("other")
+    memory.turns.append("other", Turn("user", (TextPart("okapi words"),)))
+    words = [photo.data[100:140], b"zebra", b"okapi"]
+    assert in_the_files(memory, words) == words
+    with memory.atomic():
+        with memory.atomic():
+            memory.pictures.forget("trip", picture.name)
+        memory.conversations.delete("other")
+    assert in_the_files(memory, words) == []
 
 
 def test_a_forgotten_name_is_never_used_again(memory: Memory) -> None:

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from looktwice.errors import StoreError
-from looktwice.memory import Damage, ImagePart, Memory, Picture, Recipe, TextPart, Turn
+from looktwice.memory import Damage, ImagePart, Memory, Picture, Recipe, TextPart, ToolCallPart, Turn
 from looktwice.memory.schema import CHECKED_BYTES, SCHEMA
 
 
@@ -33,6 +33,7 @@ def path(tmp_path: Path) -> Path:
         memory.pictures.add_recipe(chat, Recipe(bill.key, "crop", (0, 0, 9, 9), (9, 9)), stem="bill.zoom")
         for number in range(50):
             memory.turns.append(chat, Turn("user", (ImagePart("bill"), TextPart(f"question {number}"))))
+        memory.approvals.ask(chat, 7, ToolCallPart("c1", "send", {}), reason="", state={})
     return tmp_path / "chat.db"
 
 
@@ -292,6 +293,19 @@ def test_verify_finds_one_flipped_bit_of_a_picture(path: Path) -> None:
         ("DELETE FROM names WHERE name = 'bill'", ("turns", "shows the picture 'bill'")),
         ("UPDATE turns SET tokens = x'01' WHERE id = 7", ("turns", "can't be read")),
         ("UPDATE turns SET conversation = 5 WHERE id = 7", ("turns", "refers to a row of conversations")),
+        ("UPDATE turns SET parent = 9 WHERE id = 7", ("turns", "its parent, turn 9, came after it")),
+        ("UPDATE pictures SET width = 65", ("pictures", "its width is kept as 65 and comes out as 64")),
+        ("UPDATE pictures SET height = 65", ("pictures", "its height is kept as 65 and comes out as 9")),
+        ("UPDATE pictures SET mime = 'image/gif'", ("pictures", "its mime is kept as 'image/gif' and comes out as")),
+        ("UPDATE pictures SET bytes = 5", ("pictures", "its bytes is kept as 5 and comes out as 0")),
+        ("UPDATE pictures SET frames = 5", ("pictures", "its frames is kept as 5 and comes out as 1")),
+        ("UPDATE pictures SET parent = NULL", ("pictures", "its parent is kept as None and comes out as 'sha256:")),
+        ("UPDATE pictures SET gone = 1", ("pictures", "it was forgotten and something of it is still there")),
+        ("UPDATE names SET folded = 'bil' WHERE name = 'bill'", ("names", "its name 'bill' is looked up as 'bil'")),
+        ("UPDATE approvals SET turn = 999", ("approvals", "its turn, turn 999, is not there")),
+        ("UPDATE approvals SET call = '{bad'", ("approvals", "approvals row 1 can't be read")),
+        ('UPDATE approvals SET call = \'{"id":1,"tool":"a","arguments":{}}\'', ("approvals", "has 1 where str")),
+        ("UPDATE approvals SET state = 'x'", ("approvals", "approvals row 1 can't be read")),
         ("DROP TRIGGER turns_changed; UPDATE turns SET text = 'x' WHERE id = 7", ("turns_fts", "doesn't match")),
     ],
 )

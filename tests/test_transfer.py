@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import sqlite3
+import stat
+import tracemalloc
 import zipfile
 from collections.abc import Callable, Iterator
 from io import BytesIO
@@ -22,6 +26,8 @@ from looktwice.memory import (
     TextPart,
     ToolCallPart,
     ToolResultPart,
+    ToolsPart,
+    ToolSpec,
     Turn,
 )
 
@@ -153,16 +159,36 @@ def menu(document: dict[str, Any]) -> dict[str, Any]:
     return next(picture for picture in document["pictures"] if picture["mime"] == "image/png" and picture["size"])
 
 
+def words(document: dict[str, Any]) -> dict[str, Any]:
+    return next(part for turn in document["turns"] for part in turn["parts"] if part["kind"] == "text")
+
+
+def call(document: dict[str, Any]) -> dict[str, Any]:
+    return next(part for turn in document["turns"] for part in turn["parts"] if part["kind"] == "tool_call")
+
+
+def tools(name: str) -> dict[str, Any]:
+    spec: dict[str, Any] = {
+        "name": name,
+        "description": "",
+        "parameters": {},
+        "pictures": [],
+        "boxes": [],
+        "acts": False,
+    }
+    return {"kind": "tools", "tools": [spec]}
+
+
 CHANGES: dict[str, tuple[Change, str]] = {
     "version": (lambda d: d.update(version=2), "it has version 2 and this looktwice knows 1; upgrade"),
     "format": (lambda d: d.update(format="x"), "format: Input should be"),
     "extra field": (lambda d: d.update(more=1), "more: Extra inputs are not permitted"),
     "missing field": (lambda d: d.pop("turns"), "turns: Field required"),
     "role": (lambda d: d["turns"][0].update(role="narrator"), "turns.0.role: Input should be"),
-    "part": (lambda d: d["turns"][0]["parts"].append({"kind": "hologram"}), "unknown kind of part 'hologram'"),
+    "part": (lambda d: d["turns"][0]["parts"].append({"kind": "hologram"}), "Input tag 'hologram' found using 'kind'"),
     "part without words": (
         lambda d: d["turns"][0]["parts"].append({"kind": "text"}),
-        "turns.0.parts: Value error, KeyError 'text'",
+        "turns.0.parts.3.text.text: Field required",
     ),
     "parent": (lambda d: d["turns"][1].update(parent=77), "it refers to a turn 77 that it doesn't have"),
     "later parent": (lambda d: d["turns"][0].update(parent=d["turns"][1]["id"]), "it refers to a turn"),
@@ -173,15 +199,35 @@ CHANGES: dict[str, tuple[Change, str]] = {
     "tokens": (lambda d: d["turns"][1].update(tokens=[2**40]), "tokens of a turn must be whole numbers"),
     "name": (lambda d: d["names"][0].update(name="../x"), "'../x' can't be a name"),
     "no such picture": (lambda d: d["names"][0].update(key="sha256:0"), "the picture of 'Bill' is not there"),
+    "forgotten and no such picture": (
+        lambda d: d["names"][0].update(key="sha256:0", forgotten=True),
+        "the picture of 'Bill' is not there",
+    ),
     "name twice": (lambda d: d["names"].append(d["names"][0]), "a name is there twice"),
     "picture twice": (lambda d: d["pictures"].append(d["pictures"][0]), "is there twice, or before its parent"),
     "no parent": (lambda d: d["pictures"].reverse(), "is there twice, or before its parent"),
     "lost picture": (lambda d: d["names"].remove(d["names"][1]) or d["pictures"].remove(menu(d)), "differ in"),
     "recipe": (lambda d: d["pictures"][-1].update(recipe="{}"), "is not a recipe"),
     "recipe's key": (
-        lambda d: d["names"].remove(d["names"][-1]) or d["pictures"][-1].update(key="recipe:0"),
-        "the recipe of 'recipe:0' doesn't match its key",
+        lambda d: d["pictures"][-1].update(key=f"recipe:{0:064}"),
+        f"the recipe of 'recipe:{0:064}' doesn't match its key",
     ),
+    "no recipe": (lambda d: d["pictures"][-1].update(recipe=None), "doesn't match its key"),
+    "recipe under a hash": (lambda d: d["pictures"][-1].update(key=menu(d)["key"]), "doesn't match its key"),
+    "key": (lambda d: d["pictures"][0].update(key="sha256:../x"), "pictures.0.key: String should match pattern"),
+    "mime": (lambda d: d["pictures"][0].update(mime="text/html"), "pictures.0.mime: Input should be 'image/avif'"),
+    "size": (lambda d: d["pictures"][0].update(size=2**70), "pictures.0.size: Input should be less than or equal"),
+    "width": (lambda d: d["pictures"][0].update(width=0), "pictures.0.width: Input should be greater than or equal"),
+    "parent gone": (lambda d: menu(d).update(gone=True), "the picture of 'menu' is not there"),
+    "text is a number": (lambda d: words(d).update(text=5), ".text.text: Input should be a valid string"),
+    "call's arguments": (lambda d: call(d).update(arguments=[["a", 1]]), ".tool_call.arguments: Input should be"),
+    "call's id": (lambda d: call(d).update(id=["a"]), ".tool_call.id: Input should be a valid string"),
+    "approved tool": (lambda d: d["approvals"][0]["call"].update(tool="os:system"), "approvals.0.call.tool: String"),
+    "offered tool": (lambda d: d["turns"][0]["parts"].append(tools("os:system")), ".tools.tools.0.name: String should"),
+    "no turns but numbers": (lambda d: d.update(turns=[1, 2, 3]), "turns.0: Input should be"),
+    "far future": (lambda d: d["turns"][0].update(created=1e18), "turns.0.created: Input should be less than or equal"),
+    "before 1970": (lambda d: d["names"][0].update(created=-1), "names.0.created: Input should be greater than or"),
+    "many fields": (lambda d: d.update(dict.fromkeys(map(str, range(99)))), "it has more than 20 fields"),
     "endless time": (lambda d: d.update(created=float("inf")), "created: Input should be a finite number"),
     "conversation's name": (lambda d: d.update(name="a\nb"), "can't name a conversation"),
 }
@@ -281,3 +327,177 @@ def test_a_cut_zip_is_refused_wherever_it_is_cut(memory: Memory, other: Memory, 
 def test_a_missing_zip_is_one_line(other: Memory) -> None:
     with pytest.raises(InvalidInput, match=r"'nowhere.zip' is not a conversation .*No such file"):
         other.import_("nowhere.zip")
+
+
+def zipped(entries: dict[str, bytes] | None = None, **fields: Any) -> BytesIO:
+    """A conversation by a stranger: an empty one but for the fields that are given."""
+    document: dict[str, Any] = {"format": "looktwice conversation", "version": 1, "name": "strange", "head": None}
+    document |= {"created": 1.0, "updated": 1.0, "turns": [], "pictures": [], "names": [], "approvals": []}
+    out = BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("conversation.json", json.dumps(document | fields))
+        for entry, data in (entries or {}).items():
+            archive.writestr(entry, data)
+    return out
+
+
+def gone(key: str, recipe: Recipe | None = None, **notes: str) -> dict[str, Any]:
+    """What a stranger says of a picture that is not in the zip: all of it wrong."""
+    wrong: dict[str, Any] = {"mime": "image/gif", "size": 1, "width": 1, "height": 1, "frames": 7, "gone": True}
+    return {"key": key, "recipe": None if recipe is None else recipe.dump(), "notes": notes, **wrong}
+
+
+def named(key: str, name: str = "x", *, forgotten: bool = True) -> dict[str, Any]:
+    return {"name": name, "key": key, "tool": None, "turn": None, "forgotten": forgotten, "created": 1.0}
+
+
+def test_what_an_import_says_of_a_gone_picture_is_not_believed_when_it_is_added(memory: Memory, other: Memory) -> None:
+    picture = noise(1)
+    cut = Recipe(picture.key, "crop", (0, 0, 20, 20), (40, 40))
+    for target in (memory, other):
+        if target is memory:
+            target.import_(
+                zipped(
+                    pictures=[gone(picture.key), gone(cut.key, cut)], names=[named(picture.key), named(cut.key, "y")]
+                )
+            )
+        target.conversations.create("mine")
+        target.pictures.add("mine", picture, name="bill")
+        target.pictures.add_recipe("mine", cut, stem="bill.zoom")
+    columns = "key, mime, bytes, width, height, frames, phash, pixel_hash, parent, recipe, maker, gone, data"
+    rows = [target._db.rows(f"SELECT {columns} FROM pictures ORDER BY key") for target in (memory, other)]  # type: ignore[attr-defined]
+    assert rows[0] == rows[1]
+    assert memory.pictures.pixels(cut.key).size == (40, 40)
+    assert memory.verify() == []
+
+
+def test_an_import_never_changes_what_is_known_of_a_picture(memory: Memory) -> None:
+    picture = noise(1)
+    memory.conversations.create("mine")
+    kept = memory.pictures.add("mine", picture, name="bill", alt="my words")
+    memory.import_(zipped(pictures=[gone(picture.key, alt="a stranger's")], names=[named(picture.key)]), name="one")
+    there = {**gone(picture.key, alt="a stranger's", caption="new"), "gone": False, "mime": "image/jpeg"}
+    entries = {f"pictures/{picture.key[7:]}.jpeg": picture.data}
+    memory.import_(zipped(entries, pictures=[there], names=[named(picture.key)]), name="two")
+    assert memory.pictures.notes(picture.key) == {"alt": "my words", "caption": "new"}
+    assert memory.pictures.get("mine", "bill") == dataclasses.replace(kept, caption="new")
+    assert memory.verify() == []
+
+
+def test_a_gone_picture_brings_no_notes(other: Memory) -> None:
+    key = noise(1).key
+    other.import_(zipped(pictures=[gone(key, text="IBAN")], names=[named(key)]))
+    assert other.search("IBAN") == []
+    assert other.verify() == []
+
+
+def test_a_document_of_millions_of_errors_is_refused_for_the_first(other: Memory) -> None:
+    tracemalloc.start()
+    try:
+        with pytest.raises(InvalidInput, match=r"turns.0: Input should be a valid dictionary"):
+            other.import_(zipped(turns=[[]] * 50_000))
+        with pytest.raises(InvalidInput, match=r"turns.0.id: Field required"):
+            other.import_(zipped(turns=[{"tokens": ["x"] * 50_000, "parts": [{}] * 50_000}] * 2))
+        with pytest.raises(InvalidInput, match=r"it has more than 20 fields"):
+            other.import_(zipped(turns=[{str(number): 1 for number in range(50_000)}]))
+        assert tracemalloc.get_traced_memory()[1] < 40_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_document_over_the_limit_is_neither_written_nor_read(
+    memory: Memory, other: Memory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rich(memory)
+    memory.export("receipts", tmp_path / "out.zip")
+    monkeypatch.setattr("looktwice.memory.transfer.MAX_JSON", 2000)
+    with pytest.raises(InvalidInput, match=r"'conversation.json' is over the limit of 2000 bytes"):
+        other.import_(tmp_path / "out.zip")
+    with pytest.raises(InvalidInput, match=r"'receipts' has .* MB of words and tokens, over the limit"):
+        memory.export("receipts", tmp_path / "again.zip")
+    assert [path.name for path in tmp_path.glob("*") if "db" not in path.name] == ["out.zip"]
+
+
+def chain(steps: int, size: tuple[int, int]) -> BytesIO:
+    """A picture and crops that are cut from each other, each as large as the picture."""
+    base = Picture.load(Image.new("RGB", size))
+    entry: dict[str, Any] = {**gone(base.key), "gone": False, "mime": "image/png"}
+    pictures, names = [entry], [named(base.key, forgotten=False)]
+    for step in range(steps):
+        cut = Recipe(pictures[-1]["key"], "crop", (0, 0, size[0] - 1, size[1] - 1), (size[0], size[1] - step % 2))
+        pictures.append({**gone(cut.key, cut), "gone": False})
+        names.append(named(cut.key, f"x{step}", forgotten=False))
+    return zipped({f"pictures/{base.key[7:]}.png": base.data}, pictures=pictures, names=names)
+
+
+def test_crops_of_an_import_have_an_end(other: Memory) -> None:
+    assert len(other.pictures.all(other.import_(chain(32, (8, 9)), name="deep"))) == 33
+    with pytest.raises(InvalidInput, match="it has 33 steps from crop to crop, over the limit of 32"):
+        other.import_(chain(33, (8, 9)))
+    with pytest.raises(InvalidInput, match="it has 179970000 pixels in crops of crops, over the limit of 150"):
+        other.import_(chain(20, (3000, 3000)))
+    assert other.verify() == []
+
+
+def test_others_can_write_while_the_pictures_of_an_import_are_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Memory(tmp_path / "a.db") as memory, Memory(tmp_path / "a.db", timeout=0.1) as writer:
+        file, load, apply = chain(1, (8, 9)), Picture.load, Recipe.apply
+
+        def load_and_write(data: bytes) -> Picture:
+            writer.conversations.create("loaded")
+            return load(data)
+
+        def apply_and_write(recipe: Recipe, image: Image.Image) -> Image.Image:
+            writer.conversations.create("cropped")
+            return apply(recipe, image)
+
+        monkeypatch.setattr(Picture, "load", load_and_write)
+        monkeypatch.setattr(Recipe, "apply", apply_and_write)
+        memory.import_(file)
+        assert [chat.name for chat in memory.conversations.list()] == ["cropped", "loaded", "strange"]
+
+
+def test_an_export_leaves_the_files_beside_it_alone(memory: Memory, tmp_path: Path) -> None:
+    rich(memory)
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    (folder / "a.zip.part").write_text("precious")
+    (folder / "b.zip.part").symlink_to(folder / "a.zip.part")
+    memory.export("receipts", folder / "a.zip")
+    memory.export("receipts", folder / "b.zip")
+    with pytest.raises(UnknownName):
+        memory.export("nope", folder / "a.zip")
+    assert sorted(path.name for path in folder.iterdir()) == ["a.zip", "a.zip.part", "b.zip", "b.zip.part"]
+    assert (folder / "a.zip.part").read_text() == "precious"
+    assert not (folder / "b.zip").is_symlink()
+    assert stat.S_IMODE((folder / "a.zip").stat().st_mode) == 0o600
+
+
+def test_a_name_of_a_turn_that_is_not_exported_comes_back_without_it(memory: Memory, other: Memory) -> None:
+    rich(memory)
+    alone = memory.turns.append(memory.conversations.create("alone"), Turn("user", (TextPart("x"),)))
+    connection: sqlite3.Connection = memory._db.connection  # type: ignore[attr-defined]
+    connection.execute("UPDATE names SET turn = ? WHERE name = 'bill.zoom1'", (alone.id,))
+    buffer = BytesIO()
+    memory.export("receipts", buffer)
+    other.import_(buffer)
+    crop = other.pictures.get("receipts", "bill.zoom1")
+    assert (crop.tool, crop.turn) == ("zoom", None)
+
+
+def test_a_call_that_no_tool_could_have_comes_back_as_the_model_wrote_it(memory: Memory, other: Memory) -> None:
+    turn = Turn("assistant", (ToolCallPart("c1", "look at: it!", {"a": [1]}),))
+    memory.turns.append(memory.conversations.create("trip"), turn)
+    buffer = BytesIO()
+    memory.export("trip", buffer)
+    other.import_(buffer)
+    assert [found.parts for found in other.turns.all("trip")] == [turn.parts]
+
+
+def test_an_export_that_could_not_come_back_says_so(memory: Memory) -> None:
+    spec = ToolSpec("os:system", "")
+    memory.turns.append(memory.conversations.create("trip"), Turn("system", (ToolsPart((spec,)),)))
+    with pytest.raises(StoreError, match=r"'trip' can't be exported: parts.0.tools.tools.0.name: String should match"):
+        memory.export("trip", BytesIO())

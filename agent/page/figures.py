@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from PIL import Image
 
-from ...errors import StoreError
+from ...errors import LookTwiceError
 from ...memory import Box, Conversation, Memory, NamedPicture, fold
 from ..answer import Evidence
 from .markup import Safe, element, escape, join
@@ -73,7 +73,7 @@ class Figures:
         self._shown.add(fold(name))
         try:
             pixels = self._memory.pictures.pixels(picture.key)
-        except StoreError as error:
+        except LookTwiceError as error:
             return element("p", f"Picture {name} can't be shown: {error}", class_="note")
         return self._figure(picture, pixels)
 

@@ -19,15 +19,14 @@ KILLS = int(os.environ.get("LOOKTWICE_KILLS", "20"))
 
 APPENDS = """
 import os, sys
+from PIL import Image
 from looktwice.memory import ImagePart, Memory, Picture, TextPart, Turn
 memory = Memory(sys.argv[1])
 chat = memory.conversations.open("trip")
 step = 0
 while True:
     step += 1
-    data = os.urandom(30_000)
-    picture = Picture(data, "image/png", 9, 9, name="p")
-    picture.__dict__["likeness"] = 0
+    picture = Picture.load(Image.frombytes("RGB", (100, 100), os.urandom(30_000)))
     with memory.atomic():
         name = memory.pictures.add(chat, picture).name
         turn = memory.turns.append(chat, Turn("user", (TextPart(f"step {step}"), ImagePart(name))))

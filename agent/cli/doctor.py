@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import os
 import platform
-import sqlite3
 import sys
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -89,11 +87,11 @@ def _device() -> Finding:
 
 
 def _search() -> Finding:
-    with sqlite3.connect(":memory:") as connection:
-        fine = bool(connection.execute("SELECT sqlite_compileoption_used('ENABLE_FTS5')").fetchone()[0])
-    connection.close()
+    from ...memory.condition import has_search, sqlite_version
+
+    fine = has_search()
     missing = "; it has no full text search (FTS5): use another build of Python"
-    return Finding("sqlite", sqlite3.sqlite_version + ("" if fine else missing), fine=fine)
+    return Finding("sqlite", sqlite_version() + ("" if fine else missing), fine=fine)
 
 
 def _database(path: str | None) -> Finding:
@@ -107,30 +105,11 @@ def _database(path: str | None) -> Finding:
 
 def _problem(file: Path, *, own_folder: bool) -> str:
     """What is wrong with a database, found by reading alone."""
+    from ...memory.condition import file_problem
+
     if file.is_dir():
         return "it is a folder; give a file in it"
     if not file.exists():
         made = own_folder and not os.environ.get("LOOKTWICE_DB")
         return "" if made or file.parent.is_dir() else f"the folder {str(file.parent)!r} does not exist; make it first"
-    try:
-        with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)) as connection:
-            return _content_problem(connection)
-    except sqlite3.OperationalError as error:
-        return f"it can't be read ({error}); check its permissions, and those of its folder"
-    except sqlite3.DatabaseError as error:
-        return f"it is damaged ({error}); restore a backup or an export"
-
-
-def _content_problem(connection: sqlite3.Connection) -> str:
-    from ...memory.schema import APPLICATION, SCHEMA
-
-    (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
-    (application,) = connection.execute("PRAGMA application_id").fetchone()
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if found != "ok":
-        return f"it is damaged ({' '.join(found.split())}); restore a backup or an export"
-    if application == APPLICATION and version > SCHEMA:
-        return f"it has schema {version}, this looktwice knows up to {SCHEMA}; run: pip install -U looktwice"
-    if application != APPLICATION and connection.execute("SELECT 1 FROM sqlite_master").fetchone():
-        return "it belongs to another program; give another file"
-    return ""
+    return file_problem(file)

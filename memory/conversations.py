@@ -125,6 +125,8 @@ class Conversations:
             self._db.run("DELETE FROM approvals WHERE conversation = ?", (key,))
             self._hand_over(key)
             self._db.run("DELETE FROM turns WHERE conversation = ?", (key,))
+            self._db.run("UPDATE names SET turn = NULL WHERE turn NOT IN (SELECT id FROM turns)")
+            self._db.run("DELETE FROM makers WHERE id NOT IN (SELECT maker FROM turns WHERE maker IS NOT NULL)")
             self._db.run("DELETE FROM conversations WHERE id = ?", (key,))
             sweep(self._db)
 
@@ -200,10 +202,7 @@ TREE = (
     " UNION SELECT turns.parent FROM tree JOIN turns ON turns.id = tree.turn)"
 )
 """Every turn of the conversation ?1, on all its branches, and the earlier ones that it shares: the table ``tree``."""
-_IMAGES = (
-    "SELECT json_extract(value, '$.name') FROM turns, json_each(turns.parts)"
-    " WHERE json_extract(value, '$.kind') = 'image' AND turns.id IN"
-)
+_IMAGES = "SELECT value FROM turns, json_each(turns.parts) WHERE json_each.type = 'text' AND turns.id IN"
 
 
 def conversation_id(database: Database, conversation: Conversation | str) -> int:

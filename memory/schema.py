@@ -37,23 +37,34 @@ CREATE TABLE conversations (
     created REAL NOT NULL,
     updated REAL NOT NULL
 );
-CREATE TABLE turns (
+CREATE TABLE makers (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
+    model TEXT,
+    tokenizer TEXT,
+    UNIQUE (model, tokenizer)
+);
+CREATE TABLE turns (
+    id INTEGER PRIMARY KEY,
     conversation INTEGER NOT NULL REFERENCES conversations (id),
     parent INTEGER,
     role TEXT NOT NULL,
     status TEXT,  -- NULL: complete
-    model TEXT,
-    tokenizer TEXT,
+    maker INTEGER REFERENCES makers (id),
     meta TEXT,
     created REAL NOT NULL,
-    parts TEXT,  -- JSON, with the length of each text in its place; NULL: the text is the only part
+    parts TEXT,  -- JSON, see rows.py; NULL: the text is the only part
     text TEXT,
     tokens BLOB  -- int32, little-endian
 );
 CREATE INDEX turns_conversation ON turns (conversation);
 -- As a rule a turn follows the one written before it; only where it doesn't is an entry worth its page.
 CREATE INDEX turns_branching ON turns (parent) WHERE parent IS NOT id - 1;
+CREATE TABLE last_deleted (turn INTEGER NOT NULL);  -- one row, or none
+CREATE TRIGGER turns_last_deleted AFTER DELETE ON turns
+WHEN old.id > coalesce((SELECT turn FROM last_deleted), 0) BEGIN
+    DELETE FROM last_deleted;
+    INSERT INTO last_deleted VALUES (old.id);
+END;
 CREATE TABLE pictures (
     key TEXT PRIMARY KEY,
     mime TEXT NOT NULL,

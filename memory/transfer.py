@@ -31,7 +31,7 @@ from .document import Document, PictureEntry, describe, parse
 from .names import fold
 from .picture import MAX_BYTES, Picture
 from .recipe import Recipe
-from .turns import insert
+from .rows import insert
 from .vault import Made, keep, keep_recipe, origin
 
 __all__ = ["read_zip", "write_zip"]

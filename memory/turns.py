@@ -1,40 +1,36 @@
-"""Turns: who said what, kept as a tree. Words are stored once, in the column that search reads."""
+"""Turns: who said what, kept as a tree."""
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, get_args
+from typing import Any
 
-from ..errors import InvalidInput, StoreError, UnknownName
+from ..errors import StoreError, UnknownName
 from .conversations import CURRENT, TREE, Conversation, Current, check_belongs, conversation_id
 from .database import Database, Row
 from .names import fold
-from .parts import Part, Role, Status, TextPart, Turn, dump, load
-from .tokens import TokenIds
+from .parts import Part, Status, Turn
+from .rows import COLUMNS, Reader, insert, replace
 
-__all__ = ["Turns", "insert"]
+__all__ = ["Turns"]
 
-_ROLES = get_args(Role)
-_STATUSES = get_args(Status)
-_COLUMNS = "id, parent, role, status, model, tokenizer, meta, created, parts, text, tokens"
 _WALK = f"""
 WITH RECURSIVE line (id, parent) AS (
     SELECT id, parent FROM turns WHERE id = ?
     UNION SELECT turns.id, turns.parent FROM line CROSS JOIN turns ON turns.id = line.parent AND turns.id < line.id
     LIMIT ?
-) SELECT {", ".join(f"t.{column}" for column in _COLUMNS.split(", "))} FROM line CROSS JOIN turns AS t ON t.id = line.id
+) SELECT {", ".join(f"t.{column}" for column in COLUMNS.split(", "))} FROM line CROSS JOIN turns AS t ON t.id = line.id
 """
 _RUN = f"""
-SELECT {_COLUMNS} FROM turns WHERE id <= ?1 AND id >= coalesce(
+SELECT {COLUMNS} FROM turns WHERE id <= ?1 AND id >= coalesce(
     (SELECT id FROM turns WHERE id BETWEEN ?1 - ?2 + 1 AND ?1 AND parent IS NOT id - 1 ORDER BY id DESC LIMIT 1),
     ?1 - ?2 + 1
 ) ORDER BY id DESC
 """
 _SHORT = 16  # a run of fewer turns isn't worth a query of its own
 _STEPS = 64  # of a walk, before looking for a run again
-_SELECT = f"SELECT {_COLUMNS} FROM turns WHERE"
+_SELECT = f"SELECT {COLUMNS} FROM turns WHERE"
 
 
 class Turns:
@@ -42,6 +38,7 @@ class Turns:
 
     def __init__(self, database: Database) -> None:
         self._db = database
+        self._read = Reader(database).turns
 
     def append(self, conversation: Conversation | str, turn: Turn, *, parent: int | Current | None = CURRENT) -> Turn:
         """Keep a turn after ``parent`` (the head as it is at that moment, if not given), in one transaction.
@@ -92,11 +89,7 @@ class Turns:
             if new.images != old.images:
                 (where,) = self._db.rows("SELECT conversation FROM turns WHERE id = ?", (turn_id,))
                 self._check_images(where[0], new.images)
-            self._db.run(
-                "UPDATE turns SET role = ?, status = ?, model = ?, tokenizer = ?, meta = ?, parts = ?, text = ?, "
-                "tokens = ? WHERE id = ?",
-                (*_turn_row(new), turn_id),
-            )
+            replace(self._db, turn_id, new)
         return new.replace(id=turn_id, parent=old.parent, created=old.created)
 
     def get(self, turn_id: int) -> Turn:
@@ -104,7 +97,7 @@ class Turns:
         row = self._db.row(f"{_SELECT} id = ?", (turn_id,))
         if row is None:
             raise UnknownName("turn", turn_id)
-        return _turns([row])[0]
+        return self._read([row])[0]
 
     def branch(self, head: int | None, *, last: int | None = None) -> list[Turn]:
         """The turns that lead to ``head``, oldest first; with ``last``, only so many of the latest."""
@@ -113,7 +106,7 @@ class Turns:
         rows = self._line(head, head if last is None else min(last, head))
         if not rows and last != 0:
             raise UnknownName("turn", head)
-        return _turns(reversed(rows))
+        return self._read(reversed(rows))
 
     def children(self, turn_id: int) -> list[Turn]:
         """The turns that follow directly, in the order in which they came; those of forks too."""
@@ -122,7 +115,7 @@ class Turns:
             f"UNION ALL {_SELECT} parent = ?1 AND parent IS NOT id - 1 ORDER BY id",
             (turn_id,),
         )
-        return _turns(rows)
+        return self._read(rows)
 
     def all(self, conversation: Conversation | str) -> list[Turn]:
         """Every turn of the conversation, on all its branches, and the earlier ones that it shares, oldest first."""
@@ -130,7 +123,7 @@ class Turns:
             f"{TREE} {_SELECT} id IN (SELECT turn FROM tree) ORDER BY id",
             (conversation_id(self._db, conversation),),
         )
-        return _turns(rows)
+        return self._read(rows)
 
     def _line(self, head: int | None, count: int) -> list[Row]:
         """The rows of ``head`` and of those before it, ``count`` at most, newest first.
@@ -172,89 +165,3 @@ class Turns:
                 rows = self._db.rows("SELECT name FROM names WHERE conversation = ? AND NOT forgotten", where[:1])
                 known = [found for (found,) in rows]
                 raise UnknownName("picture", name, known, hint="add the picture before the turn that shows it")
-
-
-def insert(database: Database, conversation: int, turn: Turn, *, parent: int | None, created: float) -> int:
-    """Keep a turn inside a transaction, where ``parent`` and the pictures are known to exist; returns its id."""
-    added = database.run(
-        "INSERT INTO turns (conversation, parent, created, role, status, model, tokenizer, meta, parts, text, tokens)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (conversation, parent, created, *_turn_row(turn)),
-    )
-    return added.lastrowid or 0
-
-
-def _turn_row(turn: Turn) -> Row:
-    """role, status, model, tokenizer, meta, parts, text, tokens."""
-    if turn.role not in _ROLES:
-        raise InvalidInput(f"{turn.role!r} is not a role; use one of {', '.join(_ROLES)}")
-    if turn.status not in _STATUSES:
-        raise InvalidInput(f"{turn.status!r} is not a status; use one of {', '.join(_STATUSES)}")
-    status = None if turn.status == "complete" else turn.status
-    meta = _json(dict(turn.meta)) if turn.meta else None
-    tokens = None if turn.tokens is None else TokenIds.of(turn.tokens).packed
-    return turn.role, status, turn.model, turn.tokenizer, meta, *_packed_parts(turn.parts), tokens
-
-
-def _packed_parts(parts: Sequence[Part]) -> tuple[str | None, str | None]:
-    """The columns ``parts`` and ``text``: all words go into the second, once; the first holds their lengths."""
-    if len(parts) == 1 and type(parts[0]) is TextPart:
-        return None, _storable(parts[0].text)
-    texts: list[str] = []
-    stored = [dump(part) for part in parts]
-    for fields in stored:
-        if "text" in fields:
-            texts.append(fields.pop("text"))
-            fields["length"] = len(texts[-1])
-    return _json(stored), _storable("\n".join(texts)) if texts else None
-
-
-def _unpacked_parts(stored: str, text: str | None) -> tuple[Part, ...]:
-    parts: list[Part] = []
-    start = 0
-    for fields in json.loads(stored):
-        length = fields.pop("length", None)
-        if length is not None:
-            fields["text"] = (text or "")[start : start + length]
-            start += length + 1
-        parts.append(load(fields))
-    if start not in (0, len(text or "") + 1):
-        raise StoreError(f"its text has {len(text or '')} characters, its parts need {start - 1}")
-    return tuple(parts)
-
-
-def _json(value: object) -> str:
-    try:
-        return _storable(json.dumps(value, ensure_ascii=False, separators=(",", ":")))
-    except (TypeError, ValueError, RecursionError) as error:
-        raise InvalidInput(f"a turn can only hold plain JSON: {error}") from error
-
-
-def _storable(text: str) -> str:
-    if not text.isascii():
-        try:
-            text.encode()
-        except UnicodeEncodeError as error:
-            raise InvalidInput(
-                f"{text[:40]!r} holds half a character ({error.reason}); decode the text again"
-            ) from error
-    return text
-
-
-def _turns(rows: Iterable[Row]) -> list[Turn]:
-    """Rows of ``_COLUMNS`` as turns, in one loop for speed. Raises StoreError with the id of the row in the way."""
-    turns: list[Turn] = []
-    turn_id = 0
-    try:
-        for turn_id, parent, role, status, model, tokenizer, meta, created, parts, text, tokens in rows:
-            if role not in _ROLES or (status and status not in _STATUSES) or (parts is None and text is None):
-                raise StoreError(f"it has the role {role!r}, the status {status!r} and the parts {parts!r}")
-            read = (TextPart(text),) if parts is None else _unpacked_parts(parts, text)
-            ids = None if tokens is None else TokenIds(tokens)
-            plain: dict[str, Any] = {} if meta is None else json.loads(meta)
-            fields = (role, read, status or "complete", model, ids, tokenizer, plain, turn_id, parent, created)
-            turns.append(Turn._make(fields))
-    except (StoreError, ValueError, KeyError, TypeError, AttributeError) as error:
-        why = f"{type(error).__name__} {error!s}" if isinstance(error, KeyError) else str(error)
-        raise StoreError(f"turns row {turn_id} can't be read: {why}; run verify on the database") from error
-    return turns

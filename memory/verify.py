@@ -3,8 +3,7 @@
 Pictures are checked against their hashes, and the other columns against what they must agree with. There is no
 checksum over the words, token ids and other columns of turns, over conversations, approvals and notes, over times,
 perceptual hashes, or what is forgotten: a change there that is still readable goes unnoticed, unless the search index
-differs from it. The turn that made a crop may be deleted while a fork keeps the crop, so a name whose turn is not there
-is no damage.
+differs from it.
 """
 
 from __future__ import annotations
@@ -127,7 +126,7 @@ def _approvals(database: Database) -> Generator[Damage]:
 
 
 def _turns(database: Database, turns: Turns) -> Generator[Damage]:
-    for table, column in (("turns", "parent"), ("conversations", "head"), ("approvals", "turn")):
+    for table, column in (("turns", "parent"), ("conversations", "head"), ("approvals", "turn"), ("names", "turn")):
         lost = f"{column} IS NOT NULL AND {column} NOT IN (SELECT id FROM turns)"
         for key, turn_id in database.rows(f"SELECT id, {column} FROM {table} WHERE {lost} ORDER BY id"):
             yield Damage(table, key, f"its {column}, turn {turn_id}, is not there")
@@ -138,7 +137,9 @@ def _turns(database: Database, turns: Turns) -> Generator[Damage]:
         names.setdefault(conversation, set()).add(folded)
     for turn_id, conversation in database.rows("SELECT id, conversation FROM turns ORDER BY id"):
         try:
-            missing = _missing(turns.get(turn_id).images, names.get(conversation, set()))
+            turn = turns.get(turn_id)
+            dict(turn.meta)  # decoded only now
+            missing = _missing(turn.images, names.get(conversation, set()))
         except LookTwiceError as error:
             yield Damage("turns", turn_id, str(error))
             continue

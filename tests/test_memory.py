@@ -583,6 +583,48 @@ def test_an_unreadable_row_is_named_never_dropped(memory: Memory) -> None:
         assert [(damage.table, damage.row) for damage in memory.verify()] == [("turns", turn.id)]
 
 
+def test_what_a_turn_carries_is_decoded_when_looked_at(memory: Memory) -> None:
+    chat = memory.conversations.create("trip")
+    kept = memory.turns.append(chat, Turn("assistant", (TextPart("red"),), model="m", meta={"usage": {"new": 3}}))
+    assert memory.turns.get(kept.id) == kept
+    spoil(memory, "UPDATE turns SET meta = '{'")
+    turn = memory.turns.get(kept.id)
+    assert turn.text == "red"
+    with pytest.raises(StoreError, match=f"turns row {turn.id} can't be read"):
+        dict(turn.meta)
+    assert [(damage.table, damage.row) for damage in memory.verify()] == [("turns", turn.id)]
+
+
+def test_models_and_tokenizers_are_kept_once_and_go_with_their_last_turn(memory: Memory) -> None:
+    for name, model in (("a", "m"), ("b", "m"), ("c", "n")):
+        chat = memory.conversations.create(name)
+        for tokenizer in ("t", None, "t"):
+            kept = memory.turns.append(chat, Turn("assistant", (TextPart("x"),), model=model, tokenizer=tokenizer))
+            assert memory.turns.get(kept.id) == kept
+    assert rows(memory, "SELECT model, tokenizer FROM makers") == [("m", "t"), ("m", None), ("n", "t"), ("n", None)]
+    memory.conversations.delete("a")
+    memory.conversations.delete("c")
+    assert rows(memory, "SELECT model, tokenizer FROM makers") == [("m", "t"), ("m", None)]
+    late = memory.turns.append("b", Turn("assistant", (TextPart("x"),), model="p"))
+    assert memory.turns.get(late.id).model == "p"
+
+
+def test_the_id_of_a_deleted_turn_is_not_given_again(memory: Memory) -> None:
+    for _ in range(3):
+        memory.conversations.create("a")
+        first, last = (memory.turns.append("a", user(text)).id for text in ("one", "two"))
+        memory.conversations.delete("a")
+        assert memory.turns.append(memory.conversations.open("b"), user("three")).id > last > first
+
+
+def rows(memory: Memory, sql: str) -> list[tuple[object, ...]]:
+    connection = sqlite3.connect(memory.path)
+    try:
+        return connection.execute(sql).fetchall()
+    finally:
+        connection.close()
+
+
 def spoil(memory: Memory, sql: str) -> None:
     connection = sqlite3.connect(memory.path)
     with connection:

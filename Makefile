@@ -1,6 +1,8 @@
 # Each target works alone on a fresh clone: it needs Python 3.11 or newer with pip, and make.
 #   make demo    several pictures, a follow-up, a zoom, a reading, and the conversation as a page
 #   make test    the tests
+#   make pocket-smoke   the recipe of the pocket checkpoint at toy length; make pocket: all of it, hours on a CPU
+#   make pocket-eval    what the shipped pocket checkpoint answers rightly
 #   make lint types bench clean
 
 PYTHON ?= python3
@@ -14,7 +16,7 @@ TYPED  := build/types/looktwice
 TORCH_INDEX ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types bench clean
+.PHONY: help setup demo test lint types bench pocket pocket-smoke pocket-eval clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -26,7 +28,7 @@ $(READY): pyproject.toml constraints.txt
 		{ echo "looktwice needs Python 3.11 or newer; run: make PYTHON=python3.12 ..." >&2; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet $(TORCH_INDEX) -c constraints.txt torch
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[ocr,dev]'
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[ocr,training,dev]'
 	touch $@
 
 demo: $(READY)
@@ -44,11 +46,21 @@ types: $(READY)
 	rm -rf build/types
 	mkdir -p $(TYPED)
 	cp package/*.py package/py.typed $(TYPED)/
-	cp -R agent memory tools $(TYPED)/
+	cp -R agent memory tools package/world $(TYPED)/
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pyright --pythonpath $(BIN)/python
 
 bench: $(READY)
 	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
+
+pocket: $(READY)
+	$(BIN)/python -m training build/pocket
+
+pocket-smoke: $(READY)
+	rm -rf build/pocket-smoke
+	$(BIN)/python -m training build/pocket-smoke --config training/smoke.toml --questions 1
+
+pocket-eval: $(READY)
+	$(BIN)/python -m training build/pocket --steps evaluate --checkpoint pocket
 
 clean:
 	rm -rf $(VENV) build dist demo *.egg-info .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,1 @@
+"""How the pocket checkpoint is made: a tower learns to see a drawn world, and a language model to talk about it."""

@@ -1,0 +1,127 @@
+"""Measures a checkpoint through the package's own agent: greedy answers on fresh pictures, with Wilson intervals."""
+
+from __future__ import annotations
+
+import json
+import math
+import platform
+import random
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import PIL
+import torch
+import transformers
+
+from looktwice import Agent, Answer, Image
+
+from .tasks import Case, Task
+
+__all__ = ["Result", "evaluate", "table", "wilson"]
+
+_SEED = 90_000  # far from those of the shelf
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What came of a task: how many of ``asked`` were right, the gate, and some that were wrong, to be looked at."""
+
+    task: str
+    asked: int
+    right: int
+    gate: float
+    is_limit: bool
+    milliseconds: tuple[float, float]
+    """The median and the 95th percentile of an answer."""
+    wrong: tuple[tuple[str, str, str], ...]
+    """Question, right answer, given answer."""
+
+    @property
+    def is_met(self) -> bool:
+        """Whether the share is on the right side of the gate."""
+        share = self.right / self.asked
+        return share <= self.gate if self.is_limit else share >= self.gate
+
+
+def evaluate(model: str, tasks: Sequence[Task], count: int, *, threads: int = 1) -> list[Result]:
+    """Ask each task's questions, each in a conversation of its own; prints each result as it comes."""
+    torch.set_num_threads(threads)
+    results: list[Result] = []
+    print(
+        f"{platform.machine()}, {threads} thread(s), Python {platform.python_version()}, torch {torch.__version__}, ",
+        end="",
+    )
+    print(f"transformers {transformers.__version__}, Pillow {PIL.__version__}; {count} questions a task, greedy")
+    with Agent(model, memory=":memory:", looks=2) as agent:
+        for task in tasks:
+            results.append(_measured(agent, task, count))
+            print(_line(results[-1]), flush=True)
+    return results
+
+
+def table(results: Sequence[Result]) -> str:
+    """The results as a Markdown table."""
+    head = "| task | right | 95 % interval | gate | |\n|---|---|---|---|---|"
+    return "\n".join([head, *map(_row, results)])
+
+
+def save(results: Sequence[Result], path: Path) -> None:
+    """Keep the results as JSON."""
+    path.write_text(json.dumps([asdict(result) for result in results], indent=1, ensure_ascii=False) + "\n")
+
+
+def wilson(right: int, asked: int) -> tuple[float, float]:
+    """The 95 % interval of a share (Wilson, "Probable inference, the law of succession", 1927)."""
+    z, share = 1.959964, right / asked
+    middle = (share + z * z / (2 * asked)) / (1 + z * z / asked)
+    half = z * math.sqrt(share * (1 - share) / asked + z * z / (4 * asked * asked)) / (1 + z * z / asked)
+    return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def _measured(agent: Agent, task: Task, count: int) -> Result:
+    rng = random.Random(f"{_SEED} {task.name}")
+    right, seconds, wrong = 0, list[float](), list[tuple[str, str, str]]()
+    for _ in range(count):
+        case = task.draw(rng)
+        began = time.perf_counter()
+        answer = _ask(agent, case)
+        seconds.append(time.perf_counter() - began)
+        if task.judge(answer, case):
+            right += 1
+        elif len(wrong) < 12:
+            wrong.append((case.steps[-1].question, case.right, answer.text))
+    seconds.sort()
+    spent = seconds[len(seconds) // 2], seconds[int(0.95 * (len(seconds) - 1))]
+    times = (round(1000 * spent[0], 1), round(1000 * spent[1], 1))
+    return Result(task.name, count, right, task.gate, task.is_limit, times, tuple(wrong))
+
+
+def _ask(agent: Agent, case: Case) -> Answer:
+    chat = agent.chat()
+    try:
+        answer: Answer | None = None
+        for step in case.steps:
+            pictures = [Image(image, name) for name, image in step.pictures]
+            answer = chat.ask([*pictures, step.question], tools=case.tools)
+        assert answer is not None
+        return answer
+    finally:
+        chat.delete()
+
+
+def _line(result: Result) -> str:
+    low, high = wilson(result.right, result.asked)
+    sign, verdict = ("<=" if result.is_limit else ">="), ("yes" if result.is_met else "NO")
+    share = f"{100 * result.right / result.asked:5.1f} %  [{100 * low:.1f}, {100 * high:.1f}]"
+    times = "p50 {:.0f} ms, p95 {:.0f} ms".format(*result.milliseconds)
+    return f"{result.task:42} {share}  {sign} {100 * result.gate:.1f}  {verdict:3}  {times}"
+
+
+def _row(result: Result) -> str:
+    low, high = wilson(result.right, result.asked)
+    sign, verdict = ("≤" if result.is_limit else "≥"), ("met" if result.is_met else "not met")
+    share = f"{100 * result.right / result.asked:.1f} % of {result.asked}"
+    interval = f"{100 * low:.1f} to {100 * high:.1f}"
+    return f"| {result.task} | {share} | {interval} | {sign} {100 * result.gate:.1f} | {verdict} |"

@@ -5,17 +5,20 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ..errors import InvalidInput
 from ..memory import Conversation, Memory
-from ..tools import Tool, find_tools
 from .backends import Backend, open_backend
 from .chat import Chat
 from .hooks import Hook, Hooks
+
+if TYPE_CHECKING:
+    from .langchain.runnable import AskRunnable
+from .toolbox import ToolLike, offered
 
 
 @dataclass(slots=True)
@@ -32,7 +35,8 @@ class Agent:
     ``model`` is "pocket" (ships with the package), the folder of a saved checkpoint, a hub name whose
     weights are on this machine, or a `Backend`. ``memory`` is a path, ``":memory:"``, a `Memory`, or None for
     ``LOOKTWICE_DB`` or the user's data directory. ``tools`` are names ("zoom", "ocr"), `Tool` objects or
-    plain functions; without any, a conversation keeps those that it was last asked with, and ``()`` takes them back.
+    plain functions, or LangChain's tools; without any, a conversation keeps those that it was last asked with, and
+    ``()`` takes them back.
     ``looks`` is how often it may call one before it must answer. ``system`` are your standing
     instructions. ``device``, ``dtype`` and ``quantize`` are for checkpoints; ``chat_format`` names a family
     where it can't be recognised. Weights are loaded at the first question, or never if none is asked.
@@ -43,7 +47,7 @@ class Agent:
         model: str | Backend = "pocket",
         *,
         memory: str | os.PathLike[str] | Memory | None = None,
-        tools: Iterable[str | Tool | Callable[..., Any]] | None = None,
+        tools: Iterable[ToolLike] | None = None,
         hooks: Iterable[Hook] = (),
         looks: int = 3,
         system: str | None = None,
@@ -54,7 +58,7 @@ class Agent:
     ) -> None:
         if looks < 0:
             raise InvalidInput(f"looks {looks!r} can't be used; give 0 or more")
-        self.tools = None if tools is None else find_tools([tools] if isinstance(tools, str) else tools)
+        self.tools = None if tools is None else offered(tools)
         self.hooks = Hooks(tuple(hooks))
         self.looks = looks
         self.system = system
@@ -84,6 +88,12 @@ class Agent:
             taken = {conversation.name for conversation in self.memory.conversations.list()}
             free = next(n for n in (stem, *(f"{stem}-{i}" for i in range(2, len(taken) + 3))) if n not in taken)
             return Chat(self, self.memory.conversations.create(free))
+
+    def as_runnable(self, *, chat: str | None = None) -> AskRunnable:
+        """The agent as a Runnable of LangChain's: ``{"images": ..., "question": ...}`` -> Answer."""
+        from .langchain.runnable import as_runnable
+
+        return as_runnable(self, chat=chat)
 
     @contextmanager
     def turn_of(self, conversation: Conversation) -> Generator[None]:

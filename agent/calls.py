@@ -18,7 +18,7 @@ from typing import Any, Literal, TypeAlias, cast
 from ..memory.parts import ToolCallPart, ToolSpec
 
 OPEN, CLOSE = "<tool_call>", "</tool_call>"
-Choice: TypeAlias = Literal["auto", "none"] | str
+Choice: TypeAlias = Literal["auto", "any", "none"] | str
 LONGEST_STRING = 200
 LONGEST_LIST = 16
 LARGEST_NUMBER = 1_000_000_000
@@ -31,7 +31,8 @@ FORMATS = {"date", "time", "date-time", "duration", "uuid", "uri", "email", "ipv
 class Offer:
     """What may be called now: ``tools`` on ``images`` (names that exist).
 
-    ``choice``: "auto" leaves it to the model, "none" forbids calls, a tool's name demands that call.
+    ``choice``: "auto" leaves it to the model, "any" demands some call, "none" forbids calls, a tool's name demands a
+    call of that tool.
     """
 
     tools: tuple[ToolSpec, ...]
@@ -46,7 +47,7 @@ class Offer:
     @property
     def callable(self) -> tuple[ToolSpec, ...]:
         """The tools that can be called: those that need a picture only if there is one."""
-        chosen = (t for t in self.tools if self.choice in ("auto", t.name))
+        chosen = (t for t in self.tools if self.choice in ("auto", "any", t.name))
         return tuple(t for t in chosen if self.images or not set(t.pictures) & set(t.parameters.get("required", ())))
 
     def schema(self) -> dict[str, Any]:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Generator, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from ..errors import InvalidInput, UnknownName
 from ..memory import Approval, Conversation, Memory, NamedPicture, Picture, fold
 from ..memory.parts import Turn
-from ..tools import Tool, find_tools, installed_tools
+from ..tools import Tool, installed_tools
 from . import budget
 from .answer import Answer
 from .backends.backend import Row, Settings
@@ -21,13 +21,12 @@ from .looks import Ask, Plan
 from .prompt import Prompt, compose
 from .question import Asked, Image, Question, Source
 from .standing import found_tools, standing_tools, standing_turn
+from .toolbox import ToolLike, offered
 
 if TYPE_CHECKING:
     from .agent import Agent
 
 __all__ = ["Chat", "Image"]
-
-ToolLike: TypeAlias = "str | Tool | Callable[..., Any]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -327,7 +326,7 @@ class Chat:
 
     def _tools(self, wanted: Iterable[ToolLike] | None) -> tuple[Tool, ...]:
         if wanted is not None:
-            return tuple(find_tools([wanted] if isinstance(wanted, str) else wanted))
+            return tuple(offered(wanted))
         return tuple(found_tools(self.turns) if self.agent.tools is None else self.agent.tools)
 
     def _wanted(self, given: dict[str, Any]) -> _Wanted:
@@ -340,9 +339,9 @@ class Chat:
         cancel = rest.pop("cancel", None) or threading.Event()
         if not isinstance(looks, int) or isinstance(looks, bool) or looks < 0:
             raise InvalidInput(f"looks {looks!r} can't be used; give 0 or more")
-        if choice not in ("auto", "none") and choice not in {tool.name for tool in tools}:
+        if choice not in ("auto", "any", "none") and choice not in {tool.name for tool in tools}:
             raise UnknownName(
-                "tool", choice, (t.name for t in tools), hint="tool_choice is 'auto', 'none' or a tool on offer"
+                "tool", choice, (t.name for t in tools), hint="tool_choice is 'auto', 'any', 'none' or a tool on offer"
             )
         return _Wanted(Plan(looks, tools, Settings.of(**rest), choice), cancel, named is not None)
 

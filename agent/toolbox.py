@@ -3,14 +3,40 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ..errors import BadArguments, UnknownName
 from ..memory import Box, Conversation, Memory, NamedPicture, Picture, fold
 from ..memory.parts import ToolCallPart, Turn
-from ..tools import Crop, Tool, ToolResult, View
+from ..tools import Crop, Tool, ToolResult, View, find_tools
 from .answer import Look
 from .hooks import Cancel, Hooks, Pause, ToolRequest
+
+if TYPE_CHECKING:
+    from langchain_core.tools import BaseTool
+
+ToolLike: TypeAlias = "str | Tool | Callable[..., Any] | BaseTool"
+
+
+def offered(wanted: Iterable[ToolLike] | str) -> list[Tool]:
+    """The tools that a user names or gives: ours as ``find_tools`` has it, and LangChain's.
+
+    Raises UnknownName and InvalidInput.
+    """
+    several: Iterable[Any] = [wanted] if isinstance(wanted, str) else wanted
+    return find_tools([_adopted(item) if _is_langchains(item) else item for item in several])
+
+
+def _is_langchains(item: object) -> bool:
+    """Known by what it has, so that LangChain is imported only by those who use it."""
+    return not isinstance(item, Tool | type) and all(hasattr(item, name) for name in ("invoke", "args_schema", "name"))
+
+
+def _adopted(item: Any) -> Tool:
+    from .langchain import from_langchain_tool
+
+    return from_langchain_tool(item)
 
 
 class Toolbox:

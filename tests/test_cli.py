@@ -306,6 +306,19 @@ def test_forget_says_what_stays(receipts: Run) -> None:
     assert menu == {"forgotten": ["menu"], "elsewhere": ["receipts"]}
 
 
+def test_delete_removes_a_conversation_and_leaves_its_forks(receipts: Run) -> None:
+    receipts("fork", "--chat", "receipts", "--name", "side")
+    before = loaded(receipts("log", "--chat", "side", "--json"))
+    unasked = receipts("delete", "receipts", status=2)
+    assert "deleting asks first, and there is no terminal to ask at; give --yes" in unasked.stderr
+    assert receipts("delete", "receipts", "--yes").stdout == "deleted: receipts\n"
+    assert [chat["name"] for chat in loaded(receipts("log", "--all", "--json"))] == ["side"]
+    assert loaded(receipts("log", "--chat", "side", "--json")) == before
+    assert receipts("verify").stdout == "everything is as it was kept\n"
+    assert loaded(receipts("delete", "side", "--yes", "--json")) == {"deleted": "side"}
+    assert "no conversation named 'side'" in receipts("delete", "side", "--yes", status=1).stderr
+
+
 def test_a_conversation_is_exported_and_imported(receipts: Run) -> None:
     assert receipts("export", "--chat", "receipts").stdout == "receipts.zip\n"
     assert receipts("import", "receipts.zip", "--name", "again", "--db", "other.db").stdout == "again\n"

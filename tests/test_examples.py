@@ -115,6 +115,47 @@ def test_read_aloud_fails_in_one_line(play: Play, capsys: pytest.CaptureFixture[
         play("read_aloud.py", "not.png")
 
 
+def test_an_agent_of_langchain_looks_closer_and_its_events_say_so(play: Play) -> None:
+    said = play("langchain_agent.py")
+    assert [re.sub(r"\[\d+, \d+, \d+, \d+\]", "BOX", line) for line in said] == [
+        "human: What does the sign in @street say?",
+        "ai: zoom({'image': 'street', 'box': BOX})",
+        "tool: street.zoom1",
+        "ai: STOP",
+        "tool starts: zoom {'image': 'street', 'box': BOX}",
+        "tool ends: tool: street.zoom1",
+        "words: S",
+        "words: T",
+        "words: O",
+        "words: P",
+    ]
+
+
+def test_a_graphs_checkpoints_stay_small_when_pictures_travel_by_file_id(play: Play) -> None:
+    said = play("langchain_graph.py")
+    assert said[:3] == [
+        "What colour is the circle in @wall? red",
+        "What colour is the circle in @door? yellow",
+        "Where is the blue square in @wall? bottom right",
+    ]
+    numbers = [[int(number) for number in re.findall(r"\d+(?= b)|\d+(?= with f)", line)] for line in said[3:-2]]
+    assert len(numbers) == 8
+    assert [large > 300 * small for large, small in numbers] == [True] * 8
+    assert said[-2].startswith("all steps: ")
+    assert said[-1].startswith("the pictures, kept once in the model's memory: ")
+
+
+def test_an_agent_is_a_step_of_a_chain(play: Play) -> None:
+    assert play("langchain_lcel.py") == [
+        "circle: red (confidence high)",
+        "triangle: orange (confidence high)",
+        "looks: zoom street",
+        "sees: street.zoom1",
+        "says, word by word: S T O P",
+        "kept under: street, street.zoom1",
+    ]
+
+
 def test_drawing_writes_real_pictures(play: Play) -> None:
     names = play("drawing.py")
     kinds: list[tuple[str, str | None, tuple[int, int]]] = []

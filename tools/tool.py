@@ -23,6 +23,7 @@ from typing import Any, overload
 from ..errors import InvalidInput, LookTwiceError
 from ..memory.parts import ToolSpec
 from .docstring import first_paragraph
+from .given import GivenParameters
 from .parameters import Parameters
 from .result import ToolResult
 from .view import View
@@ -39,7 +40,8 @@ class Tool:
 
     ``parameters`` is the JSON schema for the model: a picture is written by its name, a box as four integers 0..1000.
     ``acts`` says that a call changes something outside the conversation and needs approval; ``timeout`` is in
-    seconds; ``max_calls`` caps the calls of one question. Called directly, the tool is the function.
+    seconds; ``max_calls`` caps the calls of one question. ``schema`` is for a function that takes keywords and checks
+    them itself: its parameters are told to the model as they stand there. Called directly, the tool is the function.
     """
 
     def __init__(
@@ -51,6 +53,7 @@ class Tool:
         acts: bool = False,
         timeout: float = 30.0,
         max_calls: int | None = None,
+        schema: Mapping[str, Any] | None = None,
     ) -> None:
         """Raises InvalidInput, naming the parameter, for a function whose signature can't be told to a model."""
         self.name = _name_of(function, name)
@@ -64,7 +67,7 @@ class Tool:
         self.acts = acts
         self.timeout = timeout
         self.max_calls = max_calls
-        self._parameters = Parameters(function, self.name)
+        self._parameters = Parameters(function, self.name) if schema is None else GivenParameters(schema, self.name)
         self.parameters = self._parameters.schema
 
     @property

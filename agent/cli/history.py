@@ -1,7 +1,8 @@
-"""``looktwice log``, ``search`` and ``fork``: what was said."""
+"""``looktwice log``, ``search``, ``fork`` and ``delete``: what was said."""
 
 from __future__ import annotations
 
+import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -70,6 +71,30 @@ def fork(chat: str, at: int | None, name: str | None, db: str | None, as_json: b
         say_json(made._asdict())
     else:
         say(made.name)
+
+
+@click.command(short_help="Delete a conversation with its turns and pictures.")
+@click.argument("name")
+@click.option("-y", "--yes", is_flag=True, help="Don't ask first.")
+@options.db
+@options.json
+def delete(name: str, yes: bool, db: str | None, as_json: bool) -> None:
+    """Delete the conversation NAME: its turns, and the pictures that no other conversation has.
+
+    Turns that a fork shares stay with the fork. This can't be undone; export it first to keep a copy.
+    """
+    with options.open_memory(db) as memory:
+        conversation = memory.conversations.get(name)
+        if not yes:
+            if not sys.stdin.isatty():
+                raise click.UsageError("deleting asks first, and there is no terminal to ask at; give --yes")
+            turns, pictures = len(memory.turns.all(conversation)), len(memory.pictures.all(conversation))
+            click.confirm(f"delete {name!r} with {turns} turns and {pictures} pictures?", abort=True, err=True)
+        memory.conversations.delete(conversation)
+    if as_json:
+        say_json({"deleted": name})
+    else:
+        say(f"deleted: {name}")
 
 
 def _conversations(memory: Memory, last: int | None, as_json: bool) -> None:

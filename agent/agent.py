@@ -15,10 +15,10 @@ from ..memory import Conversation, Memory
 from .backends import Backend, open_backend
 from .chat import Chat
 from .hooks import Hook, Hooks
+from .toolbox import ToolLike, offered
 
 if TYPE_CHECKING:
     from .langchain.runnable import AskRunnable
-from .toolbox import ToolLike, offered
 
 
 @dataclass(slots=True)

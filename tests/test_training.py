@@ -17,10 +17,11 @@ from looktwice.agent.backends.checkpoint import Checkpoint, open_checkpoint
 from looktwice.agent.prompt import Message, Prompt, Segment, Shown, Tag, Words, Written
 from looktwice.world import Shape, random_scene
 from training import base
-from training.dialogues import Dialogues, names
+from training.dialogues import Dialogues
 from training.evaluate import wilson
 from training.geometry import NEWLINE, token_layout, views
 from training.language import cache_features, train_language
+from training.names import names
 from training.optimiser import MixedAdam, cosine
 from training.rows import Row
 from training.settings import Settings, load

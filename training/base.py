@@ -25,7 +25,7 @@ from transformers import (
 from looktwice.world import COLOURS, KINDS, PLACES, SHAPES
 from looktwice.world.asking import WORDINGS
 
-from .dialogues import NAMES
+from .names import NAMES
 from .shelf import GEOMETRY
 
 __all__ = ["export", "load", "new"]

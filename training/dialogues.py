@@ -6,66 +6,30 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from looktwice.world import Question, Scene, Shape, Sign, Thing, ask, ask_which
-from looktwice.world.questions import Ref, described, matching, refs
-from looktwice.world.scenes import random_text
+from looktwice.world import Question, Scene, Sign, Thing, ask, ask_which
+from looktwice.world.questions import UNREADABLE, Ref, matching, refs
 
+from .names import names
+from .phrases import (
+    announce,
+    nearest_box,
+    put_answer,
+    put_box,
+    put_box_argument,
+    put_call,
+    put_ocr_call,
+    put_ocr_result,
+    put_question,
+    put_thing,
+    some_text,
+    spell,
+)
 from .rows import END, START, Look, Row, Seen, Span, Writer
 from .shelf import Item, Shard, sign_box
 
-__all__ = ["Dialogues", "HELD_OUT_NAMES", "NAMES", "names"]
+__all__ = ["Dialogues"]
 
-_COMMON = """
-after alpha article back banner before beta bill board book box car card cat chart city copy cover day desk dinner dog
-door draft end final first flat front gamma garden green home house item kitchen label left letter list logo lunch main
-map menu new night north note old one order page paper park photo picture plan poster price receipt red right road room
-sample scan second shelf shop side sign south start street table tag test ticket top tree two view wall
-"""
-NAMES = tuple(_COMMON.split())
-HELD_OUT_NAMES = (
-    "beach",
-    "drawing",
-    "flyer",
-    "hall",
-    "invoice",
-    "left2",
-    "mug",
-    "office",
-    "pic",
-    "q",
-    "station",
-    "trip",
-)
 _TOOLS = ("zoom, ocr", "zoom, ocr", "zoom", "ocr")
-_UNREADABLE = "unreadable"
-
-
-def names(rng: random.Random, count: int) -> list[str]:
-    """Different names for pictures: words, letters, numbered words, syllables, and any letters and digits."""
-    if count > 1 and rng.random() < 0.25:
-        stem = rng.choice(("photo", "image", "page", "scan", "p", "card", "wall"))
-        return [f"{stem}{number}" for number in rng.sample(range(1, 10), count)]
-    found: list[str] = []
-    while len(found) < count:
-        name = _name(rng)
-        if name not in found and name not in HELD_OUT_NAMES:
-            found.append(name)
-    return found
-
-
-def _name(rng: random.Random) -> str:
-    kind = rng.random()
-    if kind < 0.45:
-        return rng.choice(NAMES)
-    if kind < 0.6:
-        return rng.choice("abcdefghijklmnopqrstuvwxyz")
-    if kind < 0.72:
-        return rng.choice(("photo", "image", "page", "img", "scan", "p", "a", "shot")) + str(rng.randint(1, 9))
-    if kind < 0.87:
-        syllables = [rng.choice("bcdfghklmnprstvw") + rng.choice("aeiou") for _ in range(rng.randint(1, 3))]
-        return "".join(syllables) + rng.choice(("", "", "n", "r", "t", "s"))
-    rest = rng.choices("abcdefghijklmnopqrstuvwxyz0123456789", k=rng.randint(1, 4))
-    return rng.choice("abcdefghijklmnopqrstuvwxyz") + "".join(rest)
 
 
 class Dialogues:
@@ -113,16 +77,16 @@ class Dialogues:
     def _copying(self, rng: random.Random) -> Row:
         """Calls and their results without any picture: names and texts to be copied."""
         writer = Writer(self._tokenizer)
-        _system(writer, "ocr" if rng.random() < 0.5 else "zoom, ocr")
+        announce(writer, "ocr" if rng.random() < 0.5 else "zoom, ocr")
         for name in names(rng, rng.randint(3, 5)):
             writer.control(START)
             writer.words("user\n")
-            asked = _worded(
+            asked = put_question(
                 writer, rng.choice(("Read the sign in @{} with ocr.", "Use ocr on @{}.", "Read @{} with ocr.")), name
             )
             writer.control(END)
-            _call_ocr(writer, asked, None)
-            _ocr_result(rng, writer, name, _some_text(rng), seen=None)
+            put_ocr_call(writer, asked, None)
+            put_ocr_result(rng, writer, name, some_text(rng), seen=None)
         return writer.finish()
 
 
@@ -153,7 +117,7 @@ class _Dialogue:
     def row(self) -> Row:
         """Ask until the row is full or nothing new comes to mind."""
         if self._tools:
-            _system(self._writer, self._tools)
+            announce(self._writer, self._tools)
         late = len(self._waiting) > 1 and self._rng.random() < 0.25
         arriving = self._rng.randint(1, len(self._waiting) - 1) if late else len(self._waiting)
         failures = 0
@@ -203,7 +167,7 @@ class _Dialogue:
         if question.kind == "read":
             return self._read(question, wording, name, arriving)
         self._open(arriving)
-        _worded(self._writer, wording, name)
+        put_question(self._writer, wording, name)
         seen = self._seen[name]
         label = "box" if _is_box(question) else question.kind
         self._say(("one:" if len(scenes) == 1 else "many:") + label, lambda: self._answered(question, seen, answer))
@@ -243,16 +207,16 @@ class _Dialogue:
 
     def _say(self, kind: str, write: Callable[[], None]) -> None:
         self._writer.control(END)
-        _answer(self._writer, kind, write)
+        put_answer(self._writer, kind, write)
 
     def _answered(self, question: Question, seen: Seen, answer: str) -> None:
         subjects, scene = question.subjects(seen.item.scene), seen.item.scene
         if question.kind == "describe":
             for number, thing in enumerate(scene.things):
                 self._writer.words(", " if number else "", seen.showing(thing))
-                _thing_in_words(self._writer, scene, thing, seen)
+                put_thing(self._writer, scene, thing, seen)
         elif _is_box(question):
-            _box(self._writer, _box_of(scene, subjects[0]), seen.showing(subjects[0]))
+            put_box(self._writer, nearest_box(scene, subjects[0]), seen.showing(subjects[0]))
         else:
             second = matching(scene, question.other) if question.kind == "relation" else []
             first = [thing for thing in subjects if thing not in second]
@@ -275,19 +239,19 @@ class _Dialogue:
                 return False
             wording = rng.choice(_FORCED[forced])
         self._open(arriving)
-        asked = _worded(writer, wording, name)
+        asked = put_question(writer, wording, name)
         seen = self._seen[name]
         if name in self._known and not forced:
-            self._say("tools:again", lambda: _spell(writer, self._known[name], seen, sign))
+            self._say("tools:again", lambda: spell(writer, self._known[name], seen, sign))
         elif not forced and (not sign.small or not self._tools):
-            said = question.answer(item.scene) or _UNREADABLE
+            said = question.answer(item.scene) or UNREADABLE
             kind = "unreadable" if sign.small else ("one:read" if len(self._seen) == 1 else "many:read")
-            self._say(kind, lambda: _spell(writer, said, seen, sign))
+            self._say(kind, lambda: spell(writer, said, seen, sign))
         elif (forced or ("zoom" if "zoom" in self._tools else "ocr")) == "ocr":
             writer.control(END)
-            _call_ocr(writer, asked if asked.text else seen.name, seen.showing(sign))
-            text = sign.text if rng.random() < 0.9 else _some_text(rng)
-            self._known[name] = _ocr_result(
+            put_ocr_call(writer, asked if asked.text else seen.name, seen.showing(sign))
+            text = sign.text if rng.random() < 0.9 else some_text(rng)
+            self._known[name] = put_ocr_result(
                 rng, writer, name, "" if rng.random() < 0.06 and sign.small else text, seen=seen
             )
         else:
@@ -298,7 +262,9 @@ class _Dialogue:
     def _zoom(self, item: Item, seen: Seen, sign: Sign, asked: Span) -> None:
         writer, name = self._writer, seen.name.text
         with_sign = seen.showing(sign)
-        _call(writer, "zoom", asked, with_sign, lambda: _box_argument(writer, sign_box(item.scene, sign), with_sign))
+        put_call(
+            writer, "zoom", asked, with_sign, lambda: put_box_argument(writer, sign_box(item.scene, sign), with_sign)
+        )
         self._zooms[name] = self._zooms.get(name, 0) + 1
         zoomed = f"{name}.zoom{self._zooms[name]}"
         _, place = self._rng.choice(item.zooms)
@@ -311,7 +277,7 @@ class _Dialogue:
         del self._seen[zoomed]  # asked about under its own name by nobody here
         writer.control("</tool_response>")
         self._known[name] = sign.text
-        self._say("tools:zoomed", lambda: _spell(writer, sign.text, crop, part.scene.signs[0]))
+        self._say("tools:zoomed", lambda: spell(writer, sign.text, crop, part.scene.signs[0]))
 
 
 _FORCED = {
@@ -336,111 +302,3 @@ def _is_meant(ref: Ref | None, says: str | None, thing: Thing) -> bool:
     if isinstance(thing, Sign):
         return ref is None and thing.text == says
     return ref is not None and ref.colour in (None, thing.colour) and ref.kind in (None, thing.kind)
-
-
-def _some_text(rng: random.Random) -> str:
-    return " ".join(random_text(rng) for _ in range(rng.choice((1, 1, 1, 2))))
-
-
-def _system(writer: Writer, tools: str) -> None:
-    writer.control(START)
-    writer.words(f"system\nTools: {tools}")
-    writer.control(END)
-    writer.words("\n")
-
-
-def _worded(writer: Writer, wording: str, name: str) -> Span:
-    """A question; returns the span of the name in it, empty if it has none."""
-    before, blank, after = wording.partition("{}")
-    writer.words(before)
-    span = writer.words(name if blank else "")
-    writer.words(after)
-    return span
-
-
-def _answer(writer: Writer, kind: str, write: Callable[[], None]) -> None:
-    """What the model says itself, from the first token after the role to the end token."""
-    writer.words("\n")
-    writer.control(START)
-    writer.words("assistant\n")
-    writer.flush()
-    first = len(writer)
-    write()
-    writer.control(END)
-    writer.row.said.append((first, len(writer), kind))
-    writer.words("\n")
-
-
-def _spell(writer: Writer, text: str, seen: Seen, sign: Sign) -> None:
-    """A text, letter by letter where it is the sign's own."""
-    if text != sign.text or sign.small:
-        writer.words(text, seen.showing(sign) if text == _UNREADABLE else None)
-        return
-    for number, letter in enumerate(text):
-        writer.words(letter, seen.showing_letter(sign, number))
-
-
-def _thing_in_words(writer: Writer, scene: Scene, thing: Thing, seen: Seen) -> None:
-    words = described(scene, thing)
-    if isinstance(thing, Shape) or thing.small:
-        writer.words(words, seen.showing(thing))
-        return
-    writer.words(words.removesuffix(thing.text), seen.showing(thing))
-    _spell(writer, thing.text, seen, thing)
-
-
-def _box_of(scene: Scene, thing: Thing) -> tuple[int, int, int, int]:
-    (width, height), (left, top, right, bottom) = scene.size, thing.box
-    x0, y0, x1, y1 = (
-        round(20 * edge / side) * 50 for edge, side in ((left, width), (top, height), (right, width), (bottom, height))
-    )
-    return x0, y0, max(x1, x0 + 50), max(y1, y0 + 50)
-
-
-def _box(writer: Writer, box: tuple[int, int, int, int], look: Look) -> None:
-    writer.words("[" + ",".join(map(str, box)) + "]", look)
-
-
-def _box_argument(writer: Writer, box: tuple[int, int, int, int], look: Look) -> None:
-    writer.words(',"box":')
-    _box(writer, box, look)
-
-
-def _call(writer: Writer, tool: str, name: Span, look: Look, write_rest: Callable[[], None]) -> None:
-    def write() -> None:
-        writer.control("<tool_call>", look)
-        writer.words(f'{{"name":"{tool}","arguments":{{"image":"')
-        writer.words(name.text, name)
-        writer.words('"')
-        write_rest()
-        writer.words("}}")
-        writer.control("</tool_call>")
-
-    _answer(writer, f"tools:{tool}", write)
-
-
-def _call_ocr(writer: Writer, name: Span, look: Look) -> None:
-    _call(writer, "ocr", name, look, lambda: None)
-
-
-def _ocr_result(rng: random.Random, writer: Writer, name: str, text: str, *, seen: Seen | None) -> str:
-    """The tool's answer, and the model's after it, which is returned."""
-    writer.control(START)
-    writer.words("user\n")
-    writer.control("<tool_response>")
-    writer.words(f'\nText in {name}: "')
-    letters = [writer.words(letter) for letter in text]
-    writer.words('"\n')
-    if text and rng.random() < 0.25:
-        writer.words(f'Uncertain: "{text}" (0.{rng.randint(60, 96)})\n')
-    writer.control("</tool_response>")
-    writer.control(END)
-
-    def write() -> None:
-        if not text:
-            writer.words(_UNREADABLE)
-        for letter in letters:
-            writer.words(letter.text, letter)
-
-    _answer(writer, "tools:ocr read", write)
-    return text or _UNREADABLE

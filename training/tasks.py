@@ -25,7 +25,7 @@ from looktwice.world import (
 )
 from looktwice.world.scenes import SignKind
 
-from .dialogues import HELD_OUT_NAMES, names
+from .names import HELD_OUT_NAMES, names
 
 __all__ = ["Case", "Step", "Task", "tasks"]
 

@@ -306,6 +306,19 @@ def test_forget_says_what_stays(receipts: Run) -> None:
     assert menu == {"forgotten": ["menu"], "elsewhere": ["receipts"]}
 
 
+def test_check_says_what_is_wrong_with_pictures(run: Run) -> None:
+    Image.new("RGB", (300, 200), (2, 2, 2)).save("night.png")
+    drawn = Image.new("RGB", (300, 200), "white")
+    ImageDraw.Draw(drawn).ellipse((80, 40, 200, 160), fill="red")
+    drawn.save("day.png")
+    black = "the picture is black; see that nothing covers the lens, and take it again with light"
+    said = run("check", "night.png", "day.png", "--no-text")
+    assert said.stdout == f"night.png: {black}\nday.png: nothing is wrong with it\n"
+    (night, day) = loaded(run("check", "night.png", "day.png", "--json"))
+    assert ([fault["kind"] for fault in night["faults"]], day["faults"]) == (["black"], [])
+    assert "'nowhere.png' does not exist" in run("check", "nowhere.png", status=1).stderr
+
+
 def test_delete_removes_a_conversation_and_leaves_its_forks(receipts: Run) -> None:
     receipts("fork", "--chat", "receipts", "--name", "side")
     before = loaded(receipts("log", "--chat", "side", "--json"))

@@ -25,6 +25,7 @@ COMMANDS = {
     "approve": ("approve", "List calls that wait for an approval, or decide one and go on."),
     "ask": ("ask", "Ask about pictures and print the answer."),
     "chat": ("chat", "Talk about pictures, line by line."),
+    "check": ("check", "Say what is wrong with pictures: dark, blurred, text cut off."),
     "delete": ("history", "Delete a conversation with its turns and pictures."),
     "doctor": ("doctor", "Say what is installed, what is missing and how to get it."),
     "export": ("transfer", "Write a conversation with its pictures to one zip file."),

@@ -109,7 +109,7 @@ def bounded(schema: object) -> object:
     if not isinstance(schema, Mapping):
         return schema
     plain = cast("Mapping[str, object]", schema)
-    out = {key: _kept(key, value) for key, value in plain.items() if key not in _UNUSED}
+    out = {_AS.get(key, key): _kept(key, value) for key, value in plain.items() if key not in _UNUSED}
     if out.get("format") not in FORMATS:
         out.pop("format", None)
     if plain.get("type") == "string" and not ({"enum", "const", "pattern", "format"} & out.keys()):
@@ -119,7 +119,9 @@ def bounded(schema: object) -> object:
     if plain.get("type") in ("integer", "number") and not ({"enum", "const"} & out.keys()):
         out |= _limits(out, whole=plain["type"] == "integer")
     is_table = not ({"properties", "patternProperties"} & out.keys()) and out.get("additionalProperties") is not False
-    if plain.get("type") == "object" and is_table:
+    if "properties" in out:  # else a model could go on with keys of its own for ever
+        out.setdefault("additionalProperties", False)
+    elif plain.get("type") == "object" and is_table:
         values, most = out.get("additionalProperties", {}), max(LONGEST_LIST, _number(out.get("minProperties")) or 0)
         out |= {"patternProperties": {_KEY: {} if values is True else values}, "additionalProperties": False}
         out.setdefault("maxProperties", most)
@@ -127,6 +129,7 @@ def bounded(schema: object) -> object:
 
 
 _KEY = rf"^(.|\n){{0,{LONGEST_STRING}}}$"
+_AS = {"oneOf": "anyOf"}  # which of several fits is the tool's to say
 _UNUSED = ("description", "title", "default", "uniqueItems")
 
 

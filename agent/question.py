@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 from ..errors import InvalidInput, UnknownName
 from ..memory import Conversation, Memory, NamedPicture, Picture, fold, mentions
@@ -42,7 +42,9 @@ class Question:
     @classmethod
     def of(cls, asked: Asked) -> Question:
         """Read the pictures of a question. Raises PictureRejected, or InvalidInput for an empty one."""
-        items = [asked] if isinstance(asked, str | Image | Picture) else list(asked)
+        given = cast("object", asked)  # programs hand over anything
+        alone = isinstance(given, str | Image | Picture | Mapping) or not isinstance(given, Iterable)
+        items = [given] if alone else list(cast("Iterable[object]", given))
         question = cls(tuple(_read(item) for item in items))
         if not any(item.strip() for item in question.items if isinstance(item, str)):
             raise InvalidInput("the question is empty; ask something, for example 'What is in @bill?'")

@@ -171,11 +171,19 @@ BAD: dict[str, tuple[Sequence[BaseMessage], str]] = {
 }
 
 
+ORDER = ("late system", "no call", "empty", "blank", "no question")
+
+
 @pytest.mark.parametrize("case", BAD)
 def test_bad_messages_are_refused_in_langchains_words(case: str) -> None:
     model, backend = scripted("never said")
     messages, told = list(BAD[case][0]), BAD[case][1]
     for ask in (model.invoke, model.get_num_tokens_from_messages):
+        if ask == model.get_num_tokens_from_messages and case in ORDER:
+            assert (
+                model.get_num_tokens_from_messages(messages) > 0
+            )  # LangChain counts parts of dialogues while it trims
+            continue
         with pytest.raises(ModelInvalidRequestError) as caught:
             ask(messages)
         assert told in str(caught.value)

@@ -10,14 +10,14 @@ import threading
 from collections import OrderedDict
 from collections.abc import Mapping
 from contextlib import suppress
-from functools import cache
-from typing import Any
+from dataclasses import replace
+from typing import Any, cast
 
 from ...errors import StoreError, UnknownName
-from ...memory import Conversation, Memory, NamedPicture, Picture, fold
+from ...memory import Conversation, Memory, NamedPicture, Picture, check_name, fold
 from .errors import InvalidMessages
 
-__all__ = ["Album", "open_memory", "picture_bytes"]
+__all__ = ["Album", "open_memory", "picture_bytes", "wanted_name"]
 
 _REMEMBERED = 512  # pictures whose base64 is not decoded again
 
@@ -41,38 +41,42 @@ class Album:
     def keep(self, block: Mapping[str, Any]) -> NamedPicture:
         """The picture of an image block, kept if it is new. Raises InvalidMessages for what can't be one.
 
-        ``extras["name"]`` is the name it should have. A ``file_id`` is the name or the hash of a picture that is kept.
+        ``extras["name"]`` is the name it should have; where another picture has that, it gets a number. A ``file_id``
+        is the name or the hash of a picture that is kept.
         """
-        extras: Mapping[str, Any] = block.get("extras") or {}
-        wanted: str | None = extras.get("name")
+        wanted = wanted_name(block)
         if block.get("file_id"):
-            return self.find(str(block["file_id"]), name=wanted)
+            return self.find(str(block["file_id"]))
         encoded = _encoded(block)
         digest = f"{hashlib.sha256(encoded.encode()).hexdigest()} {wanted}"
         with self._guard, suppress(UnknownName):
             known = self.named(self._names.get(digest, ""))
             if not known.forgotten:
                 return known
-        kept = self.memory.pictures.add(self.conversation, Picture.load(_decoded(encoded)), name=wanted)
+        picture = replace(Picture.load(_decoded(encoded)), name=wanted)
+        kept = self.memory.pictures.add(self.conversation, picture)
         with self._guard:
             self._names[digest] = kept.name
             while len(self._names) > _REMEMBERED:
                 self._names.popitem(last=False)
         return kept
 
-    def find(self, file_id: str, *, name: str | None = None) -> NamedPicture:
-        """The picture of that name or hash; one that only another conversation has gets a name here, or ``name``."""
-        pictures = self.memory.pictures.all(self.conversation)
+    def find(self, file_id: str) -> NamedPicture:
+        """The picture of that name or hash; one that only another conversation has gets a name here.
+
+        Names are those of this conversation, which whoever may use it may see. A hash can't be guessed: who has one was
+        shown the picture.
+        """
+        pictures = [p for p in self.memory.pictures.all(self.conversation) if not p.forgotten]
         for picture in pictures:
-            if not picture.forgotten and (picture.key == file_id or fold(picture.name) == fold(file_id)):
+            if picture.key == file_id or fold(picture.name) == fold(file_id):
                 return picture
-        if file_id.startswith(("sha256:", "recipe:")):  # a hash can't be guessed: who has it was shown the picture
+        if file_id.startswith(("sha256:", "recipe:")):
             with suppress(UnknownName, StoreError):
-                picture = Picture.load(self.memory.pictures.data(file_id))
-                return self.memory.pictures.add(self.conversation, picture, name=name)
-        known = ", ".join(picture.name for picture in pictures if not picture.forgotten) or "none"
+                stored = Picture.load(self.memory.pictures.data(file_id))
+                return self.memory.pictures.add(self.conversation, stored)
         raise InvalidMessages(
-            f"no picture is kept under the file_id {file_id!r} (known here: {known}); pass its bytes as base64 once"
+            f"no picture is kept under the file_id {file_id[:80]!r}; pass its bytes as base64 once, and then its hash"
         )
 
     def block(self, picture: NamedPicture) -> dict[str, Any]:
@@ -88,21 +92,38 @@ class Album:
         return [p.name for p in self.memory.pictures.all(self.conversation) if not p.forgotten]
 
 
-@cache
-def _shared() -> Memory:
-    return Memory(":memory:")
-
-
 def open_memory(memory: Memory | str | os.PathLike[str] | None) -> Memory:
-    """The memory that is given, the file of that path, or the one that this process shares and forgets at its end."""
-    if memory is None:
-        return _shared()
-    return memory if isinstance(memory, Memory) else _opened(os.fspath(memory))
+    """The memory that is given, that of the file at a path, or one that this process shares and forgets at its end.
+
+    A path is opened once in a process, and again when its file is gone. ":memory:" is a new one each time.
+    """
+    if isinstance(memory, Memory):
+        return memory
+    path = None if memory is None else os.fspath(memory)
+    if path == ":memory:":
+        return Memory(path)
+    place = "" if path is None else os.path.abspath(path)
+    with _opening:
+        known = _open.get(place)
+        if known is None or (place and not os.path.exists(place)):
+            known = _open[place] = Memory(place or ":memory:")
+        return known
 
 
-@cache
-def _opened(path: str) -> Memory:
-    return Memory(path)
+_open: dict[str, Memory] = {}
+_opening = threading.Lock()
+
+
+def wanted_name(block: Mapping[str, Any]) -> str | None:
+    """The name that a block asks for. Raises InvalidMessages for one that can't be."""
+    extras: object = block.get("extras") or {}
+    name = cast("Mapping[str, object]", extras).get("name") if isinstance(extras, Mapping) else extras
+    if name is None:
+        return None
+    if not isinstance(name, str) or not isinstance(extras, Mapping):
+        shown = repr(cast("object", extras))[:60]
+        raise InvalidMessages(f"the extras of an image block are {shown}; give a dict such as {{'name': 'bill'}}")
+    return check_name(name)
 
 
 def picture_bytes(block: Mapping[str, Any]) -> bytes:
@@ -112,9 +133,14 @@ def picture_bytes(block: Mapping[str, Any]) -> bytes:
 
 def _encoded(block: Mapping[str, Any]) -> str:
     """The base64 text of a block."""
-    if isinstance(block.get("base64"), str):
-        return block["base64"]
-    url = str(block.get("url", ""))
+    data = block.get("base64")
+    if isinstance(data, str):
+        return "".join(data.split()) if "\n" in data else data  # mail and shells break it into lines
+    if data is not None:
+        raise InvalidMessages(
+            f"the base64 of an image block is {type(data).__name__}, not text; decode it to str first"
+        )
+    url = str(block.get("url") or "")
     head, comma, data = url.partition(",")
     if comma and head.startswith("data:") and head.endswith(";base64"):
         return data

@@ -10,11 +10,15 @@ from langchain_core.exceptions import ModelError as LangChainModelError
 
 from ...errors import InvalidInput, LookTwiceError, ModelError, PromptTooLong, UnknownName
 
-__all__ = ["InvalidMessages", "translated"]
+__all__ = ["CutShort", "InvalidMessages", "translated"]
 
 
 class InvalidMessages(ModelInvalidRequestError, ValueError):
     """Messages, blocks or settings that can't be used; one sentence says which and what to do."""
+
+
+class CutShort(LangChainModelError):
+    """A call or an answer in a schema that ended before it was whole."""
 
 
 class _TooLong(InvalidMessages, ContextOverflowError):

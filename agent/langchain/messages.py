@@ -131,8 +131,8 @@ def _said(message: AIMessage, album: Album) -> Iterator[Turn]:
     words = [part for part in parts if isinstance(part, TextPart)]
     calls = [ToolCallPart(str(call["id"]), call["name"], dict(call["args"])) for call in message.tool_calls]
     own = _own(message.response_metadata)
-    ids, tokenizer = own.get("ids"), own.get("tokenizer")
-    yield Turn("assistant", (*words, *calls), tokens=tuple(ids) if ids else None, tokenizer=tokenizer)
+    ids, tokenizer = _ids(own.get("ids")), own.get("tokenizer")
+    yield Turn("assistant", (*words, *calls), tokens=ids, tokenizer=tokenizer if isinstance(tokenizer, str) else None)
     if pictures := tuple(part for part in parts if isinstance(part, ImagePart)):
         yield Turn("user", pictures)
 
@@ -143,6 +143,12 @@ def _brought(message: ToolMessage, album: Album) -> tuple[Part, ...]:
     data = _own(message.artifact).get("data")
     result = ToolResultPart(message.tool_call_id, message.name or "", text, data, error=message.status == "error")
     return (result, *(part for part in parts if isinstance(part, ImagePart)))
+
+
+def _ids(kept: object) -> tuple[int, ...] | None:
+    """Token ids as they were kept; whatever else stands there is none."""
+    ids = cast("list[object]", kept) if isinstance(kept, list) else []
+    return tuple(i for i in ids if isinstance(i, int)) if ids and all(type(i) is int for i in ids) else None
 
 
 def _own(kept: object) -> Mapping[str, Any]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+import uuid
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
@@ -15,17 +15,21 @@ from langchain_core.runnables import Runnable
 from pydantic import Field, PrivateAttr
 
 from ...memory import Memory
+from ...memory.parts import ToolSpec, Turn
 from ...tools import Tool, find_tools
 from .. import budget
 from ..backends import Backend, Settings, Token
 from ..prompt import Message, Prompt, Words
 from .album import Album, open_memory
 from .errors import InvalidMessages, translated
-from .messages import turns_of
+from .following import afollowed
+from .messages import turns_in, turns_of
+from .profile import profile_of
 from .replies import Reply
 from .run import Run
 from .shared import shared_backend
-from .specs import as_choice, as_dict, as_spec
+from .sheet import Sheet
+from .specs import answer_tool, as_choice, as_dict, as_spec
 
 __all__ = ["ChatLookTwice"]
 
@@ -37,33 +41,38 @@ class ChatLookTwice(BaseChatModel):
 
     ``model`` is "pocket", a folder or a hub name whose weights are here; all instances of one share its weights.
     ``looks`` lets it zoom or read again by itself, up to so many times, when no tools are bound. ``memory`` (a `Memory`
-    or a path) is where pictures are kept, once by hash, under the names of ``conversation``; without one they are kept
-    as long as this process lives. ``timeout`` is in seconds; an answer that it ends is given as far as it came, with
-    ``finish_reason`` "timeout". ``max_retries`` is taken for the sake of code that sets it: a local model doesn't fail
-    by chance.
+    or a path) is where pictures are kept, once by hash; without one they are kept as long as this process lives. A name
+    means a picture of the same list of messages; as a ``file_id`` it may also name one of ``conversation``, so whoever
+    may write messages may see all pictures of that (by default one of this instance's own, or "langchain" in a memory
+    that is given). ``timeout`` is in seconds; an answer that it ends is given as far as it came, with ``finish_reason``
+    "timeout". ``max_retries`` is taken for the sake of code that sets it: a local model doesn't fail by chance. None
+    for any setting is its default.
 
-    Raises LangChain's own ModelInvalidRequestError (also a ValueError), ContextOverflowError and ModelNotFoundError.
+    A call raises LangChain's ModelInvalidRequestError (also a ValueError), ContextOverflowError, ModelNotFoundError or
+    another ModelError; making an instance raises pydantic's ValidationError (a ValueError).
     """
 
     model: str = "pocket"
-    temperature: float = 0.0
-    max_tokens: int = 512
-    top_p: float = 1.0
+    temperature: float | None = None
+    max_tokens: int | None = None
+    top_p: float | None = None
     seed: int | None = None
     stop: list[str] | None = None
     timeout: float | None = None
-    max_retries: int = 0
+    max_retries: int | None = None
     looks: int = Field(default=0, ge=0)
     streaming: bool = False
     memory: Any = Field(default=None, exclude=True, repr=False)
-    conversation: str = "langchain"
+    conversation: str | None = None
     device: str | None = None
     dtype: str | None = None
     quantize: str | None = None
     backend: Any = Field(default=None, exclude=True, repr=False)
     """Another `Backend`, such as a script for tests; by default the checkpoint's own."""
-    _album: Album | None = PrivateAttr(default=None)
-    _guard: threading.Lock = PrivateAttr(default_factory=threading.Lock)
+    # What is opened when it is needed, with what it was opened for: fields may change, or be copied, after that.
+    _album: tuple[Any, Album] | None = PrivateAttr(default=None)
+    _engines: dict[Any, Backend] = PrivateAttr(default_factory=dict[Any, Backend])
+    _own_conversation: str = PrivateAttr(default_factory=lambda: f"langchain-{uuid.uuid4().hex[:12]}")
 
     def model_post_init(self, context: Any) -> None:
         """Refuse what can't be before anything is asked."""
@@ -93,23 +102,40 @@ class ChatLookTwice(BaseChatModel):
 
     @property
     def album(self) -> Album:
-        """The pictures that the messages' ``file_id`` may name."""
-        with self._guard:
-            if self._album is None:
+        """Where the pictures of messages are kept, and found again by a ``file_id``."""
+        conversation = self.conversation or (self._own_conversation if self.memory is None else "langchain")
+        wanted = (self.memory, conversation)
+        with _guard:
+            if self._album is None or self._album[0] != wanted:
                 with translated():
-                    self._album = Album(open_memory(self.memory), self.conversation)
-            return self._album
+                    self._album = (wanted, Album(open_memory(self.memory), conversation))
+            return self._album[1]
 
     @property
     def engine(self) -> Backend:
         """What answers; shared with all instances of the same checkpoint. Raises ModelNotFoundError."""
-        with self._guard:
-            if self.backend is None:
-                with translated():
-                    self.backend = shared_backend(
-                        self.model, device=self.device, dtype=self.dtype, quantize=self.quantize
-                    )
+        return self._engine(self.model)
+
+    def _engine(self, model: str) -> Backend:
+        if self.backend is not None and model == self.model:
             return self.backend
+        wanted = (model, self.device, self.dtype, self.quantize)
+        with _guard:
+            if wanted not in self._engines:
+                with translated():
+                    made = shared_backend(model, device=self.device, dtype=self.dtype, quantize=self.quantize)
+                self._engines[wanted] = made
+            return self._engines[wanted]
+
+    def __getstate__(self) -> dict[Any, Any]:
+        """Settings alone: what was opened is opened again where it is needed."""
+        state = super().__getstate__()
+        private: dict[str, Any] = {"_album": None, "_engines": {}, "_own_conversation": self._own_conversation}
+        return state | {"__pydantic_private__": private}
+
+    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> ChatLookTwice:
+        """A copy that shares weights and memory."""
+        return self.model_copy()
 
     def bind_tools(
         self,
@@ -136,9 +162,19 @@ class ChatLookTwice(BaseChatModel):
     ) -> int:
         """The exact length of the prompt that these messages make, with pictures and ``tools``; needs no weights."""
         with translated():
-            plain = [as_dict(tool) for tool in tools or ()]
-            run = Run(self.engine, self.album, turns_of(messages, self.album), [as_spec(tool) for tool in plain])
+            sheet = Sheet(self.album)
+            specs = self._offered([as_dict(tool) for tool in tools or ()])[0]
+            run = Run(self.engine, sheet, _counted(messages, sheet), specs)
             return sum(row.tokens for row in self.engine.rows(run.prompt()))
+
+    def get_token_ids(self, text: str) -> list[int]:
+        """The tokens of a text. Raises NotImplementedError for a backend without a tokenizer of its own."""
+        checkpoint = getattr(self.engine, "checkpoint", None)
+        if checkpoint is None:
+            raise NotImplementedError(
+                f"the backend {self.engine.model!r} tells no token ids; count with get_num_tokens"
+            )
+        return list(checkpoint.encoder.encode_run(text, first=True))
 
     def _generate(
         self,
@@ -204,38 +240,16 @@ class ChatLookTwice(BaseChatModel):
             await run_manager.on_llm_new_token("", chunk=last)
         yield last
 
-    async def _afollow(
+    def _afollow(
         self, messages: list[BaseMessage], stop: list[str] | None, kwargs: Mapping[str, Any], reply: Reply
-    ) -> AsyncIterator[Token]:
+    ) -> AsyncGenerator[Token]:
         """Tokens without blocking the event loop; a task that is cancelled ends the answer within one token."""
-        loop, heard, cancel = (
-            asyncio.get_running_loop(),
-            asyncio.Queue[Token | BaseException | None](),
-            threading.Event(),
-        )
 
-        def tell(item: Token | BaseException | None) -> None:
-            loop.call_soon_threadsafe(heard.put_nowait, item)
+        def steps(cancel: threading.Event) -> Iterator[Token]:
+            with translated():
+                yield from self._run(messages, stop, kwargs, reply, cancel).steps()
 
-        def work() -> None:
-            try:
-                with translated():
-                    for token in self._run(messages, stop, kwargs, reply, cancel).steps():
-                        tell(token)
-                tell(None)
-            except BaseException as error:  # carried over to the loop
-                tell(error)
-
-        thread = threading.Thread(target=work, name="looktwice-langchain", daemon=True)
-        thread.start()
-        try:
-            while (item := await heard.get()) is not None:
-                if isinstance(item, BaseException):
-                    raise item
-                yield item
-        finally:
-            cancel.set()
-            await asyncio.to_thread(thread.join)
+        return afollowed(steps)
 
     def _run(
         self,
@@ -246,24 +260,27 @@ class ChatLookTwice(BaseChatModel):
         cancel: threading.Event | None = None,
     ) -> Run:
         """One call of the model, ready to go."""
-        plain: Sequence[Mapping[str, Any]] = kwargs.get("tools") or ()
+        plain = [as_dict(tool) for tool in kwargs.get("tools") or ()]
         choice = as_choice(kwargs.get("tool_choice"), plain)
+        form = answer_tool(kwargs.get("response_format"))
+        if form is not None:  # the model answers by calling it, or calls another tool first
+            plain = [*plain, form]
+            reply.answer_tool = name = str(form["function"]["name"])
+            choice = name if len(plain) == 1 else "any"
         settings = self._settings(stop, **kwargs)
         if settings.stop and choice not in ("auto", "none"):
             raise InvalidMessages(
                 f"stop {list(settings.stop)!r} can't be used with tool_choice {choice!r}: it could cut the call; "
                 "leave one of them out"
             )
-        own = find_tools(_LOOKING) if self.looks and not plain else list[Tool]()
-        specs = [as_spec(tool) for tool in plain] or [tool.spec for tool in own]
-        engine = self.engine
-        if kwargs.get("model") not in (None, self.model):
-            engine = shared_backend(kwargs["model"], device=self.device, dtype=self.dtype, quantize=self.quantize)
+        engine = self._engine(kwargs.get("model") or self.model)
         reply.model = engine.model
+        sheet = Sheet(self.album)
+        specs, own = self._offered(plain)
         run = Run(
             engine,
-            self.album,
-            turns_of(messages, self.album),
+            sheet,
+            turns_of(messages, sheet),
             specs,
             choice=choice,
             settings=settings,
@@ -272,42 +289,46 @@ class ChatLookTwice(BaseChatModel):
             reply=reply,
             cancel=cancel or threading.Event(),
         )
+        offer = run.offer()
+        if choice not in ("auto", "none") and (offer is None or not offer.is_open):
+            raise InvalidMessages(
+                f"tool_choice {choice!r} can't be met: "
+                + ("the messages hold no picture to call it on" if specs else "no tools are bound")
+            )
         budget.require_fit(engine.rows(run.prompt()), engine.context, settings.max_new_tokens)
         return run
 
-    def _settings(self, stop: list[str] | None, **given: Any) -> Settings:
-        """How to generate: this model's own settings, and what a call gives instead."""
-        stop = stop if stop is not None else given.get("stop")
-        return Settings(
-            max_new_tokens=given.get("max_tokens") or self.max_tokens,
-            temperature=self._or(given, "temperature"),
-            top_p=self._or(given, "top_p"),
-            seed=self._or(given, "seed"),
-            stop=tuple(self.stop or ()) if stop is None else tuple(stop),
-            timeout=self._or(given, "timeout"),
-        )
+    def _offered(self, plain: Sequence[Mapping[str, Any]]) -> tuple[list[ToolSpec], list[Tool]]:
+        """The tools on offer, and those of them that the model uses by itself."""
+        own = find_tools(_LOOKING) if self.looks and not plain else list[Tool]()
+        return [as_spec(tool) for tool in plain] or [tool.spec for tool in own], own
 
-    def _or(self, given: Mapping[str, Any], name: str) -> Any:
-        return given[name] if given.get(name) is not None else getattr(self, name)
+    def _settings(self, stop: list[str] | str | None, **given: Any) -> Settings:
+        """How to generate: what a call gives, else this model's own settings, else the defaults."""
+        names = {"max_tokens": "max_new_tokens", **{name: name for name in ("temperature", "top_p", "seed", "timeout")}}
+        chosen = {
+            ours: value
+            for theirs, ours in names.items()
+            if (value := given[theirs] if given.get(theirs) is not None else getattr(self, theirs)) is not None
+        }
+        words = next((words for words in (stop, given.get("stop"), self.stop) if words is not None), ())
+        return Settings.of(**chosen, stop=words)
+
+    def _get_llm_string(self, stop: list[str] | None = None, **kwargs: Any) -> str:
+        """What a cached answer belongs to: its pictures' names mean something in one memory alone."""
+        where = f"{self.album.memory.path} {id(self.album.memory)} {self.album.conversation.name}"
+        return f"{super()._get_llm_string(stop, **kwargs)} {where} {id(self.backend) if self.backend else ''}"
 
     def _resolve_model_profile(self) -> ModelProfile | None:
-        return ModelProfile(
-            name=self.model,
-            open_weights=True,
-            text_inputs=True,
-            image_inputs=True,
-            image_url_inputs=False,
-            pdf_inputs=False,
-            audio_inputs=False,
-            video_inputs=False,
-            image_tool_message=True,
-            pdf_tool_message=False,
-            text_outputs=True,
-            image_outputs=False,
-            audio_outputs=False,
-            video_outputs=False,
-            reasoning_output=False,
-            tool_calling=True,
-            tool_choice=True,
-            structured_output=True,
-        )
+        return profile_of(self.model)
+
+
+def _counted(messages: Sequence[BaseMessage], sheet: Sheet) -> list[Turn]:
+    """The turns of messages that may be a part of a dialogue, in any order: LangChain counts such while it trims."""
+    try:
+        return turns_of(messages, sheet)
+    except InvalidMessages:
+        return [turn for message in messages for turn in turns_in(message, sheet)]
+
+
+_guard = threading.Lock()

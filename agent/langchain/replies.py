@@ -15,7 +15,8 @@ from langchain_core.messages.tool import ToolCall, ToolCallChunk
 from ...memory.parts import ToolCallPart
 from ..answer import Look, Usage
 from ..backends import Done
-from ..calls import Malformed
+from ..calls import OPEN, Malformed
+from .errors import CutShort
 from .messages import OWN
 
 __all__ = ["Reply"]
@@ -29,23 +30,54 @@ class Reply:
         self.looks: list[Look] = []
         self._usage = Usage()
         self._done: Done | None = None
-        self._words = ""
+        self.answer_tool: str | None = None
+        """The tool whose arguments are the answer itself, where that has to be JSON."""
         self._call: ToolCallPart | Malformed | None = None
 
-    def took(self, done: Done, call: ToolCallPart | Malformed | None, *, words: str) -> None:
+    @property
+    def call(self) -> ToolCallPart | Malformed | None:
+        """The call that the model made, unless it is its answer."""
+        return None if self._answers() else self._call
+
+    def took(self, done: Done, call: ToolCallPart | Malformed | None) -> None:
         """Take in the end of a step."""
         self._usage += done.usage
-        self._done, self._call, self._words = done, call, words
+        self._done, self._call = done, call
+
+    @property
+    def words(self) -> str:
+        """What the model said beside its call, as it was streamed; or the answer as JSON."""
+        if isinstance(self._call, ToolCallPart) and self._answers():
+            return json.dumps(dict(self._call.arguments), ensure_ascii=False)
+        text = self._done.text if self._done is not None else ""
+        return text.partition(OPEN)[0] if self._call is not None else text
+
+    def require_whole(self, choice: str) -> None:
+        """Raise CutShort if a call that was demanded did not come to its end."""
+        if not isinstance(self._call, ToolCallPart) and self._done is not None and self._done.finish != "stop":
+            raise CutShort(
+                f"the answer was cut ({self._done.finish}) before the call of {choice!r} was whole; "
+                "raise max_tokens or the timeout"
+            )
+
+    def _answers(self) -> bool:
+        return isinstance(self._call, ToolCallPart) and self._call.tool == self.answer_tool
+
+    def _raw(self) -> str:
+        """What was written of a call that can't be read, its tag too, so that nobody takes a part of it for JSON."""
+        _, tag, rest = self._done.text.partition(OPEN) if self._done is not None else ("", "", "")
+        return tag + rest
 
     def message(self) -> AIMessage:
         """The whole message."""
-        call, calls, broken = self._call, list[ToolCall](), list[InvalidToolCall]()
+        call, calls, broken = self.call, list[ToolCall](), list[InvalidToolCall]()
         if isinstance(call, ToolCallPart):
             calls.append(ToolCall(name=call.tool, args=dict(call.arguments), id=call.id, type="tool_call"))
         elif call is not None:
-            broken.append(InvalidToolCall(name=None, args=None, id=None, error=call.why, type="invalid_tool_call"))
+            raw = self._raw()
+            broken.append(InvalidToolCall(name="", args=raw, id=None, error=call.why, type="invalid_tool_call"))
         return AIMessage(
-            self._words,
+            self.words,
             tool_calls=calls,
             invalid_tool_calls=broken,
             usage_metadata=self._usage_metadata(),
@@ -54,12 +86,14 @@ class Reply:
 
     def last_chunk(self) -> AIMessageChunk:
         """The end of a stream whose words were sent before: the call, the cost and the rest."""
-        call, chunks = self._call, list[ToolCallChunk]()
+        call, chunks = self.call, list[ToolCallChunk]()
         if isinstance(call, ToolCallPart):
             arguments = json.dumps(dict(call.arguments), ensure_ascii=False)
             chunks.append(ToolCallChunk(name=call.tool, args=arguments, id=call.id, index=0, type="tool_call_chunk"))
+        elif call is not None:
+            chunks.append(ToolCallChunk(name="", args=self._raw(), id=None, index=0, type="tool_call_chunk"))
         return AIMessageChunk(
-            content="",
+            content=self.words if self._answers() else "",
             tool_call_chunks=chunks,
             usage_metadata=self._usage_metadata(),
             response_metadata=self._metadata(),
@@ -81,12 +115,12 @@ class Reply:
         metadata: dict[str, Any] = {"model_name": self.model, "model_provider": "looktwice"}
         if done is None:
             return metadata
-        metadata["finish_reason"] = "tool_calls" if isinstance(self._call, ToolCallPart) else done.finish
+        metadata["finish_reason"] = "tool_calls" if isinstance(self.call, ToolCallPart) else done.finish
         own: dict[str, Any] = {}
         if done.logprobs:
             metadata["logprobs"] = {"content": [{"logprob": round(logprob, 6)} for logprob in done.logprobs]}
             own["confidence"] = round(math.exp(sum(done.logprobs) / len(done.logprobs)), 4)
-        if done.ids is not None:  # what the model said in its own tokens, so that the next call need not compute them
+        if done.ids is not None and not self._answers():
             own |= {"ids": list(done.ids), "tokenizer": done.tokenizer}
         if self.looks:
             own["looks"] = [asdict(look) for look in self.looks]

@@ -16,9 +16,9 @@ from ..calls import Offer, read
 from ..events import Event, Text
 from ..prompt import Prompt, compose
 from ..speech import Speech
-from .album import Album
 from .desk import use
 from .replies import Reply
+from .sheet import Sheet, remember
 
 __all__ = ["Run"]
 
@@ -28,7 +28,7 @@ class Run:
     """``specs`` are on offer under ``choice``; the model may use those of ``own`` by itself, ``looks`` times."""
 
     engine: Backend
-    album: Album
+    sheet: Sheet
     turns: list[Turn]
     specs: Sequence[ToolSpec] = ()
     choice: str = "auto"
@@ -44,7 +44,7 @@ class Run:
 
     def prompt(self) -> Prompt:
         """What the model is shown."""
-        images = {fold(name): self.album.named(name) for name in self._names()}
+        images = {fold(name): self.sheet.named(name) for name in self._names()}
         return compose(self.turns, images, style=self.engine.style)
 
     def steps(self) -> Generator[Token]:
@@ -52,20 +52,28 @@ class Run:
         while True:
             done, tools = yield from self._step()
             said = read(done.text) if tools else None
-            self.reply.took(done, said.call if said else None, words=said.words if said else done.text.strip())
+            self.reply.took(done, said.call if said else None)
             if not (said and isinstance(said.call, ToolCallPart) and self.own and self.looks > 0):
-                return
+                break
             self._look(done, said.words, said.call)
+        if isinstance(self.reply.call, ToolCallPart):
+            remember(self.reply.call.id, self.sheet)
+        if self.choice not in ("auto", "none"):
+            self.reply.require_whole(self.choice)
+
+    def offer(self) -> Offer | None:
+        """The calls that may be written now."""
+        choice = self.choice if not self.own else ("auto" if self.looks > 0 else "none")
+        return Offer(tuple(self.specs), self._names(), choice) if self.specs else None
 
     def _step(self) -> Generator[Token, None, tuple[Done, bool]]:
         """One answer of the model; returns its end, and whether calls could be made in it."""
-        choice = self.choice if not self.own else ("auto" if self.looks > 0 else "none")
-        offer = Offer(tuple(self.specs), self._names(), choice) if self.specs else None
+        offer = self.offer()
         is_open = offer is not None and offer.is_open
         heard: list[Event] = []
         speech = Speech(heard.append, hide_calls=is_open)
         stream = self.engine.generate(
-            self.prompt(), self.settings, pixels=self.album.memory.pictures.pixels, offer=offer, cancel=self.cancel
+            self.prompt(), self.settings, pixels=self.sheet.memory.pictures.pixels, offer=offer, cancel=self.cancel
         )
         try:
             for item in stream:
@@ -83,7 +91,8 @@ class Run:
         """Use one of the model's own tools, and let it go on with what that brought."""
         self.looks -= 1
         tool = next(tool for tool in self.own if tool.name == call.tool)
-        result, pictures = use(tool, call.arguments, self.album, names=self._names(), cancel=self.cancel)
+        result, brought_pictures = use(tool, call.arguments, self.sheet, names=self._names(), cancel=self.cancel)
+        pictures = [self.sheet.show(picture) for picture in brought_pictures]
         said: list[Part] = [*([TextPart(words)] if words else []), call]
         brought = ToolResultPart(call.id, call.tool, result.text, result.data, result.error)
         shown = tuple(ImagePart(picture.name) for picture in pictures)

@@ -6,20 +6,36 @@ from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from langchain_core.utils.function_calling import convert_to_openai_tool
+from langchain_core.utils.json_schema import dereference_refs
 
 from ...memory.parts import ToolSpec
 from .errors import InvalidMessages
 
-__all__ = ["as_choice", "as_dict", "as_spec"]
+__all__ = ["answer_tool", "as_choice", "as_dict", "as_spec"]
 
 _OWN = "looktwice"
 
 
 def as_dict(tool: Any) -> dict[str, Any]:
-    """A tool of any kind as plain JSON: OpenAI's shape, and what it lacks of ours (which parameters are pictures)."""
-    plain = convert_to_openai_tool(tool)
+    """A tool of any kind as plain JSON: OpenAI's shape, and what it lacks of ours (which parameters are pictures).
+
+    Raises InvalidMessages for what is no function with an object of arguments.
+    """
+    try:
+        plain = convert_to_openai_tool(tool)
+        function: dict[str, Any] = dict(plain["function"])
+        parameters: dict[str, Any] = {"type": "object", "properties": {}, **(function.get("parameters") or {})}
+        function["parameters"] = dereference_refs(parameters)
+        name = str(function["name"])
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise InvalidMessages(f"{repr(tool)[:80]} is no tool that can be called here; give a function tool") from error
+    if parameters["type"] != "object" or "allOf" in parameters:
+        raise InvalidMessages(
+            f"the schema of {name!r} is no object with properties; give one, as a pydantic model does"
+        )
     metadata: dict[str, Any] = getattr(tool, "metadata", None) or {}
-    return {**plain, _OWN: dict(metadata[_OWN])} if _OWN in metadata else plain
+    given = cast("Mapping[str, Any]", tool) if isinstance(tool, Mapping) else metadata
+    return {**plain, "function": function, **({_OWN: dict(given[_OWN])} if _OWN in given else {})}
 
 
 def as_spec(plain: Mapping[str, Any]) -> ToolSpec:
@@ -28,10 +44,29 @@ def as_spec(plain: Mapping[str, Any]) -> ToolSpec:
     return ToolSpec(
         function["name"],
         function.get("description", ""),
-        {"type": "object", "properties": {}, **function.get("parameters", {})},
+        function["parameters"],
         tuple(own.get("pictures", ())),
         tuple(own.get("boxes", ())),
     )
+
+
+def answer_tool(response_format: Any) -> dict[str, Any] | None:
+    """The schema of an answer that has to be JSON, as the tool that the model must call to give it.
+
+    Raises InvalidMessages for a format without a schema.
+    """
+    if response_format is None:
+        return None
+    given = cast("Mapping[str, Any]", response_format if isinstance(response_format, Mapping) else {})
+    inner: Mapping[str, Any] = given.get("json_schema") or {}
+    if given.get("type") == "text":
+        return None
+    if given.get("type") != "json_schema" or not inner.get("schema"):
+        raise InvalidMessages(
+            f"the response_format {repr(cast('object', response_format))[:80]} has no schema; give type 'json_schema'"
+        )
+    function = {"name": str(inner.get("name") or "answer"), "description": "", "parameters": inner["schema"]}
+    return as_dict({"type": "function", "function": function})
 
 
 def as_choice(choice: Any, tools: Sequence[Mapping[str, Any]]) -> str:

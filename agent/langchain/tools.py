@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from contextvars import ContextVar
 from typing import Any, cast
 
 from langchain_core.messages import ToolMessage
-from langchain_core.tools import BaseTool, StructuredTool
+from langchain_core.tools import BaseTool, StructuredTool, ToolException
 
 from ...memory import Memory, Picture
 from ...tools import Tool, ToolResult, find_tools
 from .album import Album, open_memory, picture_bytes
 from .desk import use
 from .messages import OWN
+from .sheet import sheet_of
 from .specs import as_dict
 
 __all__ = ["as_langchain_tools", "from_langchain_tool"]
@@ -27,8 +29,9 @@ def as_langchain_tools(
 ) -> list[BaseTool]:
     """Tools of ours that any LangChain agent can call; pictures come back as blocks with a ``file_id``, without bytes.
 
-    ``memory`` and ``conversation`` are those of the `ChatLookTwice` whose pictures they work on. The artifact of a
-    result holds the tool's data and the names of its pictures.
+    They work on the pictures that stood in the messages of the call. ``memory`` and ``conversation`` are where to look
+    for the names in a call that this process's `ChatLookTwice` did not make: another vendor's model, or a program that
+    was started again. The artifact of a result holds the tool's data and the names of its pictures.
     """
     album = Album(open_memory(memory), conversation)
     return [_adapted(tool, album) for tool in find_tools(tools)]
@@ -65,9 +68,14 @@ def _result(content: object) -> ToolResult:
         return ToolResult.of(content)
     message = message or ToolMessage(content=cast("list[str | dict[Any, Any]]", content), tool_call_id="")
     blocks = [dict(block) for block in message.content_blocks]
-    words = [str(block["text"]) for block in blocks if block.get("type") == "text"]
+    words = [str(block.get("text", "")) for block in blocks if block.get("type") == "text"]
+    words += [f"(a block of type {block.get('type')!r} was left out)" for block in blocks if not _is_read(block)]
     pictures = tuple(Picture.load(picture_bytes(block)).pixels() for block in blocks if block.get("type") == "image")
     return ToolResult("\n".join(words), pictures=pictures, error=message.status == "error").bounded()
+
+
+def _is_read(block: Mapping[str, Any]) -> bool:
+    return block.get("type") in ("text", "image")
 
 
 def _has_blocks(content: object) -> bool:
@@ -75,16 +83,42 @@ def _has_blocks(content: object) -> bool:
     return bool(items) and all(isinstance(item, dict) and "type" in item for item in items)
 
 
+class _OurTool(StructuredTool):
+    """Knows which call it runs for, and so which pictures the names in it mean."""
+
+    def run(self, tool_input: Any, *args: Any, **kwargs: Any) -> Any:
+        """As every tool runs."""
+        token = _call.set(kwargs.get("tool_call_id"))
+        try:
+            return super().run(tool_input, *args, **kwargs)
+        finally:
+            _call.reset(token)
+
+    async def arun(self, tool_input: Any, *args: Any, **kwargs: Any) -> Any:
+        """The same without blocking the event loop."""
+        token = _call.set(kwargs.get("tool_call_id"))
+        try:
+            return await super().arun(tool_input, *args, **kwargs)
+        finally:
+            _call.reset(token)
+
+
+_call: ContextVar[str | None] = ContextVar("call", default=None)
+
+
 def _adapted(tool: Tool, album: Album) -> BaseTool:
     def call(**arguments: Any) -> tuple[str | list[str | dict[str, Any]], dict[str, Any]]:
         given = {name: value for name, value in arguments.items() if value is not None}
-        result, pictures = use(tool, given, album)
+        seen = sheet_of(_call.get()) or album
+        result, pictures = use(tool, given, seen)
+        if result.error:
+            raise ToolException(result.text)
         blocks: list[str | dict[str, Any]] = [{"type": "text", "text": result.text}] if result.text else []
-        blocks += [album.block(picture) for picture in pictures]
-        own = {"data": result.data, "pictures": [picture.name for picture in pictures], "error": result.error}
-        return (blocks if pictures else _text(result)), {OWN: own}
+        blocks += [seen.block(picture) for picture in pictures]
+        own = {"data": result.data, "pictures": [picture.name for picture in pictures]}
+        return (blocks if pictures else result.text or "finished"), {OWN: own}
 
-    return StructuredTool(
+    return _OurTool(
         name=tool.name,
         description=tool.description or tool.name,
         args_schema=dict(tool.parameters),
@@ -93,7 +127,3 @@ def _adapted(tool: Tool, album: Album) -> BaseTool:
         metadata={OWN: {"pictures": list(tool.spec.pictures), "boxes": list(tool.spec.boxes), "acts": tool.acts}},
         handle_tool_error=True,
     )
-
-
-def _text(result: ToolResult) -> str:
-    return result.text or "finished"

@@ -44,7 +44,7 @@ class Question:
         """Read the pictures of a question. Raises PictureRejected, or InvalidInput for an empty one."""
         given = cast("object", asked)  # programs hand over anything
         alone = isinstance(given, str | Image | Picture | Mapping) or not isinstance(given, Iterable)
-        items = [given] if alone else list(cast("Iterable[object]", given))
+        items: list[object] = [given] if alone else list(cast("Iterable[object]", given))
         question = cls(tuple(_read(item) for item in items))
         if not any(item.strip() for item in question.items if isinstance(item, str)):
             raise InvalidInput("the question is empty; ask something, for example 'What is in @bill?'")

@@ -62,9 +62,8 @@ def answer_tool(response_format: Any) -> dict[str, Any] | None:
     if given.get("type") == "text":
         return None
     if given.get("type") != "json_schema" or not inner.get("schema"):
-        raise InvalidMessages(
-            f"the response_format {repr(cast('object', response_format))[:80]} has no schema; give type 'json_schema'"
-        )
+        shown = repr(cast("object", response_format))[:80]
+        raise InvalidMessages(f"the response_format {shown} has no schema; give one of type 'json_schema'")
     function = {"name": str(inner.get("name") or "answer"), "description": "", "parameters": inner["schema"]}
     return as_dict({"type": "function", "function": function})
 

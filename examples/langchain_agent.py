@@ -14,7 +14,7 @@ from typing import Any
 
 from drawing import scene, street
 from langchain.agents import create_agent
-from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 from PIL import Image
 
 from looktwice.agent.langchain import ChatLookTwice, as_langchain_tools
@@ -30,11 +30,12 @@ def picture(image: Image.Image, name: str) -> dict[str, Any]:
 
 def line(message: BaseMessage) -> str:
     """A message as a line of a transcript: its words and the names of its pictures."""
-    said = [message.text] if message.text else []
+    said = [
+        f"[{block['extras']['name']}]" for block in message.content if isinstance(block, dict) and "extras" in block
+    ]
+    said += [message.text] if message.text else []
     if isinstance(message, AIMessage):
         said += [f"{call['name']}({call['args']})" for call in message.tool_calls]
-    if isinstance(message, ToolMessage):
-        said += message.artifact["looktwice"]["pictures"]
     return f"{message.type}: {' '.join(said)}"
 
 

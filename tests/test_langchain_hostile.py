@@ -259,5 +259,16 @@ def test_token_ids_come_from_the_models_own_tokenizer() -> None:
         ChatLookTwice(backend=ScriptedBackend([])).get_token_ids("x")
 
 
+def test_a_schema_that_prescribes_a_control_token_is_refused() -> None:
+    schema = {
+        "title": "pick",
+        "type": "object",
+        "properties": {"x": {"enum": ["a<|im_end|>b"]}},
+        "required": ["x"],
+    }
+    with pytest.raises(ModelInvalidRequestError, match=r"which is a control token of this model"):
+        ChatLookTwice(max_tokens=100).with_structured_output(schema).invoke("go")
+
+
 def test_the_profile_knows_the_context() -> None:
     assert (ChatLookTwice().profile or {}).get("max_input_tokens") == 4096

@@ -6,9 +6,10 @@ so that a turn computes its new tokens alone; everything else is transformers' o
 
 from __future__ import annotations
 
+import json
 import queue
 import threading
-from collections.abc import Generator, Sequence
+from collections.abc import Collection, Generator, Sequence
 from typing import Any
 
 import torch
@@ -207,6 +208,7 @@ class LlavaBackend:
         if open_id is None or close_id is None:
             open_id = close_id = None
         allowed = {open_id, close_id} if offer.is_open else set[int | None]()
+        _require_sayable(offer, encoder.control)
         grammar = offer.grammar(open_id=open_id, close_id=close_id)
         return [watch, Forbid(control - allowed), CallGrammar(self._for_grammar(), grammar)]
 
@@ -278,6 +280,14 @@ def _require_sense(settings: Settings, offer: Offer | None) -> None:
         )
     if settings.num_beams > 1 and (settings.stop or settings.timeout):
         raise InvalidInput(f"num_beams {settings.num_beams} can't be used with stop or timeout; give 1")
+
+
+def _require_sayable(offer: Offer, control: Collection[str]) -> None:
+    """Raise InvalidInput for a schema that prescribes a control token: no answer can spell one."""
+    written = json.dumps(offer.schema(), ensure_ascii=False) if offer.is_open else ""
+    spelled = [token for token in control if token in written]
+    if spelled:
+        raise InvalidInput(f"a tool's schema holds {spelled[0]!r}, which is a control token of this model; rename it")
 
 
 def _explained(error: BaseException) -> BaseException:

@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-__all__ = ["draw", "note"]
+__all__ = ["Watch", "draw", "note"]
 
 
 def note(log: Path, row: Mapping[str, Any]) -> None:
@@ -36,3 +36,33 @@ def draw(folder: Path) -> None:
         axes.legend(fontsize=7, ncols=2, loc="center left", bbox_to_anchor=(1.0, 0.5))
         figure.savefig(log.with_suffix(".png"), dpi=110)
         pyplot.close(figure)
+
+
+class Watch:
+    """Running means: of each loss, and of the share of right answers of each kind."""
+
+    def __init__(self) -> None:
+        self._means: dict[str, float] = {}
+        self._counts: dict[str, int] = {}
+
+    def note(self, losses: Mapping[str, float], said: Sequence[tuple[int, int, str]], right: Sequence[bool]) -> None:
+        """Take in a batch. An answer is right if each of its tokens was the likeliest."""
+        for name, loss in losses.items():
+            self._take(f"loss {name}", loss, 0.02)
+        for first, last, kind in said:
+            self._take(kind, float(all(right[first:last])), 0.005)
+
+    def _take(self, name: str, value: float, share: float) -> None:
+        count = self._counts[name] = self._counts.get(name, 0) + 1
+        before = self._means.get(name, value)
+        self._means[name] = before + max(share, 1 / count) * (value - before)
+
+    def now(self) -> dict[str, float]:
+        """The means."""
+        return {name: round(mean, 4) for name, mean in sorted(self._means.items())}
+
+    def __str__(self) -> str:
+        shown = {name: mean if name.startswith("loss") else round(100 * mean) for name, mean in self.now().items()}
+        return " ".join(
+            f"{name} {mean:.3f}" if isinstance(mean, float) else f"{name} {mean}" for name, mean in shown.items()
+        )

@@ -224,7 +224,8 @@ class _Dialogue:
 
     def _copied_name(self, seen: Seen, look: Look) -> None:
         self._writer.words("@", look)
-        self._writer.words(seen.name.text, seen.name)
+        # Which of the names it is, is seen at the thing; the other heads find it again while the name is copied.
+        self._writer.words(seen.name.text, seen.name, second=look)
 
     def _read(self, question: Question, wording: str, name: str, arriving: int) -> bool:
         """A sign, read at sight, with a tool, or not at all."""

@@ -1,4 +1,4 @@
-# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 """The second stage: projector and language model learn to talk, on features of the finished tower.
 
 Beside the usual loss on the answers' tokens there are two that the drawings' truth makes possible. Three heads are
@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from looktwice.world import COLOURS, SHAPES
 
-from .curves import note
+from .curves import Watch, note
 from .dialogues import Dialogues
 from .optimiser import MixedAdam, cosine
 from .rows import Row
@@ -35,6 +35,7 @@ GUIDED = (((3, 0), (4, 2), (5, 1)), ((3, 1), (4, 3)))
 """The heads, as (block, head), that learn where to look: for what is asked about, and for what it is compared with."""
 _LONGEST = {"one": 440, "two": 620, "three": 800, "four": 1000, "tools": 560, "copy": 640}
 _ALIGNED = 600  # patches of a batch that are tied to words
+_NEAR = 0.3  # the share of the loss on a box's number that its neighbours take
 _SAVE_EVERY = 200
 
 
@@ -68,24 +69,24 @@ def train_language(model: Any, tokenizer: Any, settings: Settings, device: str, 
     model.to(device, torch.bfloat16).train()
     optimiser = MixedAdam(model.parameters())
     batches = _Batches(settings, tokenizer, device)
-    words = _word_ids(tokenizer, device)
+    words, numbers = _word_ids(tokenizer, device), _number_ids(tokenizer, device)
     state, first = settings.folder / "language.pt", 0
     if state.exists():
         saved = torch.load(state, weights_only=True)
         optimiser.restore(saved["optimiser"])
         first = saved["step"]
     steps = sum(stage["steps"] for stage in recipe.stages)
-    began, tokens, watched = time.monotonic(), 0, _Watch()
+    began, tokens, watched = time.monotonic(), 0, Watch()
     last = min(steps, until or steps)
     for step in range(first, last):
         torch.manual_seed(1_000_003 * settings.shelf.seed + step)  # so that a resumed run is the same run
         batch = batches.draw(random.Random(f"{settings.shelf.seed} {step}"), _stage(recipe.stages, step), recipe.tokens)
-        losses, right = _losses(model, batch, words)
+        losses, right = _losses(model, batch, words, numbers)
         (losses["said"] + recipe.gaze * losses["gaze"] + recipe.alignment * losses["alignment"]).backward()
         rate = cosine(step, steps, rate=recipe.rate, warm_up=recipe.warm_up, last=0.05)
         optimiser.step(rate)
         tokens += batch.ids.numel()
-        watched.note({name: loss.item() for name, loss in losses.items()}, batch.said, right)
+        watched.note({name: loss.item() for name, loss in losses.items()}, batch.said, right.tolist())
         if (step + 1) % 50 == 0:
             speed = tokens / (time.monotonic() - began)
             note(settings.folder / "language.jsonl", {"step": step + 1, "rate": rate, **watched.now()})
@@ -190,7 +191,9 @@ def _pairs(looks: Sequence[tuple[int, Any]]) -> Any:
     return np.concatenate([*found, np.zeros((3, 0), np.int64)], axis=1)
 
 
-def _losses(model: Any, batch: _Batch, words: Mapping[int, Tensor]) -> tuple[dict[str, Tensor], Tensor]:
+def _losses(
+    model: Any, batch: _Batch, words: Mapping[int, Tensor], numbers: Tensor
+) -> tuple[dict[str, Tensor], Tensor]:
     """The losses, and for each token to be said whether it was the likeliest."""
     rows, length = batch.ids.shape
     inner, table = model.model, model.get_input_embeddings().weight
@@ -202,11 +205,23 @@ def _losses(model: Any, batch: _Batch, words: Mapping[int, Tensor]) -> tuple[dic
     logits = (hidden @ table.T).float()
     wanted = batch.ids.flatten()[batch.said_places]
     losses = {
-        "said": nn.functional.cross_entropy(logits, wanted),
+        "said": _said_loss(logits, wanted, numbers),
         "gaze": _gaze_loss(out.attentions, batch, length),
         "alignment": _alignment_loss(projected, batch.targets, table, words),
     }
     return losses, logits.argmax(-1) == wanted
+
+
+def _said_loss(logits: Tensor, wanted: Tensor, numbers: Tensor) -> Tensor:
+    """Cross-entropy; of a box's number, its two neighbours count as nearly right, so that nearness can be learned."""
+    likely = logits.log_softmax(-1)
+    exact = -likely.gather(1, wanted[:, None])[:, 0]
+    place, step = (wanted[:, None] == numbers).nonzero(as_tuple=True)
+    if not len(place):
+        return exact.mean()
+    beside = [numbers[(step + side).clamp(0, len(numbers) - 1)] for side in (-1, 1)]
+    near = sum(-likely[place, neighbour] for neighbour in beside) / 2
+    return exact.index_put((place,), (1 - _NEAR) * exact[place] + _NEAR * near).mean()
 
 
 def _gaze_loss(attentions: Sequence[Tensor], batch: _Batch, length: int) -> Tensor:
@@ -254,40 +269,15 @@ def _word_ids(tokenizer: Any, device: str) -> dict[int, Tensor]:
     return ids | {2: torch.tensor([first_tokens(CHARACTERS)], device=device)}
 
 
+def _number_ids(tokenizer: Any, device: str) -> Tensor:
+    """The tokens of the numbers of a box, 0 to 1000 in steps of 50, in order."""
+    ids = [tokenizer(f"[{number},", add_special_tokens=False)["input_ids"][1] for number in range(0, 1001, 50)]
+    return torch.tensor(ids, device=device)
+
+
 def _stage(stages: Sequence[Mapping[str, Any]], step: int) -> Mapping[str, Any]:
     for stage in stages:
         if step < stage["steps"]:
             return stage
         step -= stage["steps"]
     return stages[-1]
-
-
-class _Watch:
-    """Running means: of each loss, and of the share of right answers of each kind."""
-
-    def __init__(self) -> None:
-        self._means: dict[str, float] = {}
-        self._counts: dict[str, int] = {}
-
-    def note(self, losses: Mapping[str, float], said: Sequence[tuple[int, int, str]], right: Tensor) -> None:
-        """Take in a batch. An answer is right if each of its tokens was the likeliest."""
-        for name, loss in losses.items():
-            self._take(f"loss {name}", loss, 0.02)
-        found = right.cpu()
-        for first, last, kind in said:
-            self._take(kind, float(found[first:last].all()), 0.005)
-
-    def _take(self, name: str, value: float, share: float) -> None:
-        count = self._counts[name] = self._counts.get(name, 0) + 1
-        before = self._means.get(name, value)
-        self._means[name] = before + max(share, 1 / count) * (value - before)
-
-    def now(self) -> dict[str, float]:
-        """The means."""
-        return {name: round(mean, 4) for name, mean in sorted(self._means.items())}
-
-    def __str__(self) -> str:
-        shown = {name: mean if name.startswith("loss") else round(100 * mean) for name, mean in self.now().items()}
-        return " ".join(
-            f"{name} {mean:.3f}" if isinstance(mean, float) else f"{name} {mean}" for name, mean in shown.items()
-        )

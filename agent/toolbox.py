@@ -39,6 +39,16 @@ def _adopted(item: Any) -> Tool:
     return from_langchain_tool(item)
 
 
+def view_of(memory: Memory, picture: NamedPicture) -> View:
+    """A picture as a tool sees it; its pixels are read when they are needed."""
+
+    def to_original(box: Box) -> Box:
+        return memory.pictures.to_original(picture.key, box)[1]
+
+    size = (picture.width, picture.height)
+    return View(picture.name, picture.key, size, lambda: memory.pictures.pixels(picture.key), to_original)
+
+
 class Toolbox:
     """Runs the calls of one ask on the pictures of its conversation."""
 
@@ -110,18 +120,7 @@ class Toolbox:
         return tool.run(arguments, self._view, timeout=limit, cancel=self._cancel)
 
     def _view(self, name: str) -> View:
-        picture = self.images()[fold(name)]
-
-        def to_original(box: Box) -> Box:
-            return self._memory.pictures.to_original(picture.key, box)[1]
-
-        return View(
-            picture.name,
-            picture.key,
-            (picture.width, picture.height),
-            lambda: self._memory.pictures.pixels(picture.key),
-            to_original,
-        )
+        return view_of(self._memory, self.images()[fold(name)])
 
     def _crop(self, crop: Crop, call: ToolCallPart, turn: Turn) -> NamedPicture:
         return self._memory.pictures.add_recipe(

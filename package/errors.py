@@ -6,7 +6,8 @@
     │   ├── UnknownName         no such picture, conversation, turn, tool or model
     │   └── PromptTooLong       the question does not fit the model's context
     ├── StoreError              the database file: damaged, newer, read-only, full, locked
-    ├── ModelError              a model is missing, can't be loaded, or failed
+    ├── ModelError              a model can't be loaded, or failed
+    │   └── ModelMissing        there is no such checkpoint on this machine
     ├── ToolError               raised inside a tool: the model is shown the text
     │   └── BadArguments        the model wrote arguments that don't fit: it is asked to correct them
     └── MissingExtra            an optional part is not installed
@@ -25,6 +26,7 @@ __all__ = [
     "LookTwiceError",
     "MissingExtra",
     "ModelError",
+    "ModelMissing",
     "PictureRejected",
     "PromptTooLong",
     "StoreError",
@@ -74,6 +76,10 @@ class StoreError(LookTwiceError):
 
 class ModelError(LookTwiceError):
     """A model is missing, can't be loaded, or failed while answering."""
+
+
+class ModelMissing(ModelError):
+    """There is no such checkpoint on this machine."""
 
 
 class ToolError(LookTwiceError):

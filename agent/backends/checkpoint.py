@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from ...errors import LookTwiceError, ModelError
+from ...errors import LookTwiceError, ModelError, ModelMissing
 from ...tools.tiling import ImageTokens
 from ..formats import Format, family, recognise
 from ..prompt import Style, ToolStyle
@@ -92,7 +92,7 @@ def _require_plausible(model: str, source: str) -> None:
         return
     looks_local = model.startswith((".", "/", "~")) or model.count("/") != 1 or Path(source).exists()
     if not model.strip() or looks_local:
-        raise ModelError(
+        raise ModelMissing(
             f"no model {model!r}; give 'pocket', a folder, or a hub name such as 'llava-hf/llava-v1.6-mistral-7b-hf'"
         )
 
@@ -116,13 +116,13 @@ def _unreadable(model: str, error: Exception) -> ModelError:
     return ModelError(f"the checkpoint in {model!r} can't be read ({reason}); save it again")
 
 
-def missing(model: str) -> ModelError:
+def missing(model: str) -> ModelMissing:
     """The error of a model whose files, or some of them, aren't on this machine."""
     if Path(model).is_dir():
-        return ModelError(
+        return ModelMissing(
             f"the folder {model!r} has no weights that can be read; save or download the checkpoint again"
         )
-    return ModelError(
+    return ModelMissing(
         f"the model {model!r} is not on this machine and looktwice never downloads; run: hf download {model}"
     )
 

@@ -7,8 +7,9 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from ...errors import BadArguments, UnknownName
-from ...memory import Box, NamedPicture, Picture
-from ...tools import Crop, Tool, ToolResult, View
+from ...memory import NamedPicture, Picture
+from ...tools import Crop, Tool, ToolResult
+from ..toolbox import view_of
 from .album import Album
 
 __all__ = ["use"]
@@ -30,18 +31,8 @@ def use(
         checked = tool.validate(arguments, album.names() if names is None else names)
     except (BadArguments, UnknownName) as error:
         return ToolResult.failed(error), ()
-    result = tool.run(checked, lambda name: _view(album, album.named(name)), cancel=cancel)
+    result = tool.run(checked, lambda name: view_of(album.memory, album.named(name)), cancel=cancel)
     return result, tuple(_kept(album, picture, tool.name) for picture in result.pictures)
-
-
-def _view(album: Album, picture: NamedPicture) -> View:
-    pictures = album.memory.pictures
-
-    def to_original(box: Box) -> Box:
-        return pictures.to_original(picture.key, box)[1]
-
-    size = (picture.width, picture.height)
-    return View(picture.name, picture.key, size, lambda: pictures.pixels(picture.key), to_original)
 
 
 def _kept(album: Album, picture: Any, tool: str) -> NamedPicture:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from langchain_core.exceptions import ContextOverflowError, ModelInvalidRequestError, ModelNotFoundError
 from langchain_core.exceptions import ModelError as LangChainModelError
 
-from ...errors import InvalidInput, LookTwiceError, ModelError, PromptTooLong, UnknownName
+from ...errors import InvalidInput, LookTwiceError, ModelMissing, PromptTooLong, UnknownName
 
 __all__ = ["CutShort", "InvalidMessages", "translated"]
 
@@ -41,8 +41,7 @@ def translated() -> Generator[None]:
         raise kind(str(error)) from error
     except InvalidInput as error:
         raise InvalidMessages(str(error)) from error
-    except ModelError as error:
-        is_missing = str(error).startswith("no model") or "is not on this machine" in str(error)
-        raise (_NoSuchModel if is_missing else LangChainModelError)(str(error)) from error
+    except ModelMissing as error:
+        raise _NoSuchModel(str(error)) from error
     except LookTwiceError as error:
         raise LangChainModelError(str(error)) from error

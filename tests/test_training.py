@@ -23,7 +23,7 @@ from training.geometry import NEWLINE, token_layout, views
 from training.language import cache_features, train_language
 from training.names import names
 from training.optimiser import MixedAdam, cosine
-from training.rows import Row
+from training.rows import TALLY, Row
 from training.settings import Settings, load
 from training.shelf import GEOMETRY, draw_shelf, shards, sign_box
 from training.tasks import tasks
@@ -35,7 +35,7 @@ SMOKE = POCKET.parents[2] / "training" / "smoke.toml"
 SIZES = [(96, 96), (300, 200), (640, 320), (320, 640), (512, 512), (97, 241), (577, 433)]
 STAGE = {
     "questions": dict.fromkeys(
-        ("colour", "shape", "count", "exists", "where", "relation", "read", "describe", "which", "box"), 1
+        ("colour", "shape", "count", "exists", "where", "relation", "side", "read", "describe", "which", "box"), 1
     )
 }
 
@@ -150,8 +150,12 @@ def test_looks_lead_back_to_what_they_are_about(pocket: Checkpoint, rows: list[R
     image = pocket.encoder.image_token_id
     copied = patches = 0
     for row in rows:
-        for _, position, keys in row.looks:
+        for role, position, keys in row.looks:
             assert all(keys <= position)
+            if role == TALLY:  # evenly at each thing, and at the first token of all
+                assert keys[0] == 0
+                assert all(row.ids[int(key)] == row.ids[int(keys[-1])] for key in keys[1:])
+                continue
             sources = {row.ids[int(key)] for key in keys.tolist()}
             patches += sources == {image}
             if len(keys) == 1 and sources != {image}:

@@ -111,6 +111,10 @@ def test_no_training_word_is_held_out() -> None:
         (Question("where", "", Ref("blue", "square")), "right"),
         (Question("relation", "", Ref("red"), Ref("blue"), "left of"), "yes"),
         (Question("relation", "", Ref("red"), Ref("blue"), "below"), "no"),
+        (Question("side", "", Ref("red"), Ref("blue"), "left or right of"), "left"),
+        (Question("side", "", Ref("blue"), Ref("red"), "left or right of"), "right"),
+        (Question("side", "", Ref("red"), Ref("blue"), "above or below"), "above"),
+        (Question("side", "", Ref("blue"), Ref("red"), "above or below"), "below"),
         (Question("read", "", Ref(kind="sign")), None),
         (Question("describe", ""), "a red square at top left, a blue square at right"),
     ],
@@ -131,7 +135,7 @@ def test_every_kind_of_question_finds_its_answer(kind: str) -> None:
             assert "@a" in question.text("a")
             assert "@" not in question.text(None)
     assert len(answers) > 100
-    assert len(set(answers)) >= {"exists": 2, "relation": 2, "count": 4, "shape": 6}.get(kind, 8)
+    assert len(set(answers)) >= {"exists": 2, "relation": 2, "side": 4, "count": 4, "shape": 6}.get(kind, 8)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -142,7 +146,7 @@ def test_in_a_contrast_set_only_the_name_decides(kind: str, count: int) -> None:
         pictures, question = contrast_set(rng, kind, count)
         answers = [question.answer(scene) for scene in pictures]
         assert None not in answers
-        assert len(set(answers)) == count or (kind in ("exists", "relation", "count") and len(set(answers)) > 1)
+        assert len(set(answers)) == count or (kind in ("exists", "relation", "side", "count") and len(set(answers)) > 1)
 
 
 def test_which_has_exactly_one_answer() -> None:

@@ -6,18 +6,20 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from looktwice.world import Question, Scene, Sign, Thing, ask, ask_which
 from looktwice.world.questions import UNREADABLE, Ref, matching, refs
 
 from .names import names
 from .phrases import (
     announce,
+    copy,
     nearest_box,
     put_answer,
     put_box,
     put_box_argument,
     put_call,
-    put_ocr_call,
     put_ocr_result,
     put_question,
     put_thing,
@@ -29,7 +31,7 @@ from .shelf import Item, Shard, sign_box
 
 __all__ = ["Dialogues"]
 
-_TOOLS = ("zoom, ocr", "zoom, ocr", "zoom", "ocr")
+_TOOLS = ("zoom, ocr", "zoom, ocr", "zoom", "ocr", "ocr")
 
 
 class Dialogues:
@@ -77,7 +79,7 @@ class Dialogues:
     def _copying(self, rng: random.Random) -> Row:
         """Calls and their results without any picture: names and texts to be copied."""
         writer = Writer(self._tokenizer)
-        announce(writer, "ocr" if rng.random() < 0.5 else "zoom, ocr")
+        offered = announce(writer, "ocr" if rng.random() < 0.5 else "zoom, ocr")
         for name in names(rng, rng.randint(3, 5)):
             writer.control(START)
             writer.words("user\n")
@@ -85,8 +87,8 @@ class Dialogues:
                 writer, rng.choice(("Read the sign in @{} with ocr.", "Use ocr on @{}.", "Read @{} with ocr.")), name
             )
             writer.control(END)
-            put_ocr_call(writer, asked, None)
-            put_ocr_result(rng, writer, name, some_text(rng), seen=None)
+            put_call(writer, offered["ocr"], asked, None)
+            put_ocr_result(rng, writer, name, some_text(rng))
         return writer.finish()
 
 
@@ -109,7 +111,8 @@ class _Dialogue:
         self._writer = Writer(tokenizer)
         self._waiting = list(zip(names(rng, len(pictures)), pictures, strict=True))
         self._seen: dict[str, Seen] = {}
-        self._known: dict[str, str] = {}
+        self._offered: dict[str, Span] = {}
+        self._known: dict[str, list[Span]] = {}
         self._zooms: dict[str, int] = {}
         self._done: set[tuple[str, str, str]] = set()
         self._last: tuple[Question, str] | None = None
@@ -117,7 +120,7 @@ class _Dialogue:
     def row(self) -> Row:
         """Ask until the row is full or nothing new comes to mind."""
         if self._tools:
-            announce(self._writer, self._tools)
+            self._offered = announce(self._writer, self._tools)
         late = len(self._waiting) > 1 and self._rng.random() < 0.25
         arriving = self._rng.randint(1, len(self._waiting) - 1) if late else len(self._waiting)
         failures = 0
@@ -147,7 +150,8 @@ class _Dialogue:
             self._writer.words(which.text())
             seen = self._seen[name]
             found = [t for t in seen.item.scene.things if _is_meant(which.ref, which.says, t)]
-            self._say("which", lambda: self._copied_name(seen, seen.showing(*found)))
+            look = seen.showing_letter(found[0], 0) if which.says else seen.showing(*found)
+            self._say("which", lambda: self._copied_name(seen, look))
             return True
         name = self._rng.choice(list(scenes))
         if self._last and len(scenes) > 1 and self._rng.random() < 0.12:
@@ -216,16 +220,20 @@ class _Dialogue:
                 self._writer.words(", " if number else "", seen.showing(thing))
                 put_thing(self._writer, scene, thing, seen)
         elif _is_box(question):
-            put_box(self._writer, nearest_box(scene, subjects[0]), seen.showing(subjects[0]))
+            put_box(self._writer, nearest_box(scene, subjects[0]), seen.overview(subjects[0]))
+        elif question.kind in ("relation", "side"):
+            first, second = (seen.overview(*matching(scene, ref)) for ref in (question.ref, question.other))
+            self._writer.words(answer, first, compared=second)
         else:
-            second = matching(scene, question.other) if question.kind == "relation" else []
-            first = [thing for thing in subjects if thing not in second]
-            self._writer.words(answer, *(seen.showing(*things) if things else None for things in (first, second)))
+            found = seen.showing(*subjects) if subjects and question.kind != "count" else None
+            is_number = question.kind in ("count", "exists")
+            counted = np.append(0, seen.middles(subjects)) if is_number else None
+            self._writer.words(answer, found, counted=counted)
 
     def _copied_name(self, seen: Seen, look: Look) -> None:
         self._writer.words("@", look)
         # Which of the names it is, is seen at the thing; the other heads find it again while the name is copied.
-        self._writer.words(seen.name.text, seen.name, second=look)
+        self._writer.words(seen.name.text, seen.name, compared=look)
 
     def _read(self, question: Question, wording: str, name: str, arriving: int) -> bool:
         """A sign, read at sight, with a tool, or not at all."""
@@ -243,18 +251,17 @@ class _Dialogue:
         asked = put_question(writer, wording, name)
         seen = self._seen[name]
         if name in self._known and not forced:
-            self._say("tools:again", lambda: spell(writer, self._known[name], seen, sign))
+            self._say("tools:again", lambda: copy(writer, self._known[name]))
         elif not forced and (not sign.small or not self._tools):
             said = question.answer(item.scene) or UNREADABLE
             kind = "unreadable" if sign.small else ("one:read" if len(self._seen) == 1 else "many:read")
             self._say(kind, lambda: spell(writer, said, seen, sign))
         elif (forced or ("zoom" if "zoom" in self._tools else "ocr")) == "ocr":
             writer.control(END)
-            put_ocr_call(writer, asked if asked.text else seen.name, seen.showing(sign))
+            put_call(writer, self._offered["ocr"], asked if asked.text else seen.name, seen.showing(sign))
             text = sign.text if rng.random() < 0.9 else some_text(rng)
-            self._known[name] = put_ocr_result(
-                rng, writer, name, "" if rng.random() < 0.06 and sign.small else text, seen=seen
-            )
+            is_empty = sign.small and rng.random() < 0.06
+            self._known[name] = put_ocr_result(rng, writer, name, "" if is_empty else text)
         else:
             writer.control(END)
             self._zoom(item, seen, sign, asked if asked.text else seen.name)
@@ -262,9 +269,9 @@ class _Dialogue:
 
     def _zoom(self, item: Item, seen: Seen, sign: Sign, asked: Span) -> None:
         writer, name = self._writer, seen.name.text
-        with_sign = seen.showing(sign)
+        box, on_sign = sign_box(item.scene, sign), seen.overview(sign)
         put_call(
-            writer, "zoom", asked, with_sign, lambda: put_box_argument(writer, sign_box(item.scene, sign), with_sign)
+            writer, self._offered["zoom"], asked, seen.showing(sign), lambda: put_box_argument(writer, box, on_sign)
         )
         self._zooms[name] = self._zooms.get(name, 0) + 1
         zoomed = f"{name}.zoom{self._zooms[name]}"
@@ -277,8 +284,9 @@ class _Dialogue:
         crop = self._show(zoomed, seen.shard, part)
         del self._seen[zoomed]  # asked about under its own name by nobody here
         writer.control("</tool_response>")
-        self._known[name] = sign.text
-        self._say("tools:zoomed", lambda: spell(writer, sign.text, crop, part.scene.signs[0]))
+        read: list[Span] = []
+        self._known[name] = read
+        self._say("tools:zoomed", lambda: read.extend(spell(writer, sign.text, crop, part.scene.signs[0])))
 
 
 _FORCED = {

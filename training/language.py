@@ -24,15 +24,17 @@ from looktwice.world import COLOURS, SHAPES
 from .curves import Watch, note
 from .dialogues import Dialogues
 from .optimiser import MixedAdam, cosine
-from .rows import Row
+from .rows import COMPARE, FIND, TALLY, Row
 from .settings import Settings
 from .shelf import CHARACTERS, shards
 from .truth import UNCLEAR
 
 __all__ = ["cache_features", "train_language"]
 
-GUIDED = (((3, 0), (4, 2), (5, 1)), ((3, 1), (4, 3)))
-"""The heads, as (block, head), that learn where to look: for what is asked about, and for what it is compared with."""
+GUIDED = {FIND: ((3, 0), (4, 2), (5, 1)), COMPARE: ((3, 1), (4, 3)), TALLY: ((4, 0), (5, 2))}
+"""The heads, as (block, head), that learn where to look, by what a look is for."""
+NAMED = ((1, 1), (2, 0))
+"""The heads by which each patch learns the name of the picture that it belongs to."""
 _LONGEST = {"one": 440, "two": 620, "three": 800, "four": 1000, "tools": 560, "copy": 640}
 _ALIGNED = 600  # patches of a batch that are tied to words
 _NEAR = 0.3  # the share of the loss on a box's number that its neighbours take
@@ -116,8 +118,10 @@ class _Batch:
     """Where the tokens stand that the model has to say."""
     said: list[tuple[int, int, str]]
     """The answers, as (first, after the last, kind), counted in ``said_places``."""
-    looks: tuple[Tensor, Tensor]
+    looks: dict[int, Tensor]
     """For each role (3, pairs): the number of a look, its place, and a place that it should attend to."""
+    named: Tensor
+    """The same for patches and the name of their picture."""
 
 
 class _Batches:
@@ -146,7 +150,8 @@ class _Batches:
         targets: list[Any] = []
         said_places: list[Any] = []
         said: list[tuple[int, int, str]] = []
-        looks: tuple[list[tuple[int, Any]], list[tuple[int, Any]]] = [], []
+        looks: dict[int, list[tuple[int, Any]]] = {role: [] for role in GUIDED}
+        named: list[Any] = []
         patches = words = 0
         for number, row in enumerate(rows):
             start = number * length
@@ -158,6 +163,7 @@ class _Batches:
                 patch_of.append(np.where(is_patch, patches + np.cumsum(is_patch) - 1, -1))
                 features.append(self._features[seen.shard.folder][used])
                 targets.append(self._targets[seen.shard.folder][used])
+                named.append(_crossed(patches, start + seen.start + np.flatnonzero(is_patch), start + seen.name_places))
                 patches += len(used)
             for first, last, kind in row.said:
                 said_places.append(start + np.arange(first, last))
@@ -180,7 +186,8 @@ class _Batches:
             tensor(np.concatenate([*targets, np.zeros((0, 3), np.uint8)])).long(),
             tensor(np.concatenate(said_places)),
             said,
-            (tensor(_pairs(looks[0])), tensor(_pairs(looks[1]))),
+            {role: tensor(_pairs(found)) for role, found in looks.items()},
+            tensor(np.concatenate([*named, np.zeros((3, 0), np.int64)], axis=1)),
         )
 
 
@@ -189,6 +196,13 @@ def _pairs(looks: Sequence[tuple[int, Any]]) -> Any:
         np.stack([np.full(len(keys), n), np.full(len(keys), place), keys]) for n, (place, keys) in enumerate(looks)
     ]
     return np.concatenate([*found, np.zeros((3, 0), np.int64)], axis=1)
+
+
+def _crossed(first: int, places: Any, sources: Any) -> Any:
+    """Looks, numbered from ``first``, from each of the places at all of the sources."""
+    numbers = first + np.arange(len(places))
+    count = len(sources)
+    return np.stack([np.repeat(numbers, count), np.repeat(places, count), np.tile(sources, len(places))])
 
 
 def _losses(
@@ -225,16 +239,23 @@ def _said_loss(logits: Tensor, wanted: Tensor, numbers: Tensor) -> Tensor:
 
 
 def _gaze_loss(attentions: Sequence[Tensor], batch: _Batch, length: int) -> Tensor:
-    """-log of the attention that falls on what is to be looked at, over looks and guided heads."""
+    """-log of the attention that falls on what is to be looked at, over looks and guided heads.
+
+    What is counted is to be looked at evenly: the less falls on each, the more there are.
+    """
     losses: list[Tensor] = []
-    for heads, (number, place, source) in zip(GUIDED, batch.looks, strict=True):
+    guided = [(heads, batch.looks[role], role == TALLY) for role, heads in GUIDED.items()]
+    for heads, (number, place, source), is_even in [*guided, (NAMED, batch.named, False)]:
         if not len(number):
             continue
         row, count = place // length, int(number.max()) + 1
         for block, head in heads:
             fallen = attentions[block][row, head, place % length, source % length].float()
-            mass = torch.zeros(count, device=fallen.device).index_add(0, number, fallen)
-            losses.append(-mass.clamp_min(1e-4).log().mean())
+            if is_even:
+                losses.append(-fallen.clamp_min(1e-4).log().mean())
+            else:
+                mass = torch.zeros(count, device=fallen.device).index_add(0, number, fallen)
+                losses.append(-mass.clamp_min(1e-4).log().mean())
     return torch.stack(losses).mean() if losses else attentions[0].new_zeros(())
 
 

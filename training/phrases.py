@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from looktwice.world import Scene, Shape, Sign, Thing
 from looktwice.world.questions import UNREADABLE, described
@@ -13,12 +13,12 @@ from .rows import END, START, Look, Seen, Span, Writer
 
 __all__ = [
     "announce",
+    "copy",
     "nearest_box",
     "put_answer",
     "put_box",
     "put_box_argument",
     "put_call",
-    "put_ocr_call",
     "put_ocr_result",
     "put_question",
     "put_thing",
@@ -31,12 +31,18 @@ def some_text(rng: random.Random) -> str:
     return " ".join(random_text(rng) for _ in range(rng.choice((1, 1, 1, 2))))
 
 
-def announce(writer: Writer, tools: str) -> None:
-    """The system message that names the tools on offer."""
+def announce(writer: Writer, tools: str) -> dict[str, Span]:
+    """The system message that names the tools on offer; returns the span of each name."""
     writer.control(START)
-    writer.words(f"system\nTools: {tools}")
+    writer.words("system\nTools: ")
+    spans: dict[str, Span] = {}
+    for tool in tools.split(", "):
+        if spans:
+            writer.words(", ")
+        spans[tool] = writer.words(tool)
     writer.control(END)
     writer.words("\n")
+    return spans
 
 
 def put_question(writer: Writer, wording: str, name: str) -> Span:
@@ -61,13 +67,16 @@ def put_answer(writer: Writer, kind: str, write: Callable[[], None]) -> None:
     writer.words("\n")
 
 
-def spell(writer: Writer, text: str, seen: Seen, sign: Sign) -> None:
-    """A text, letter by letter where it is the sign's own."""
-    if text != sign.text or sign.small:
-        writer.words(text, seen.showing(sign) if text == UNREADABLE else None)
-        return
-    for number, letter in enumerate(text):
-        writer.words(letter, seen.showing_letter(sign, number))
+def spell(writer: Writer, text: str, seen: Seen, sign: Sign) -> list[Span]:
+    """What a sign says, letter by letter, or that it can't be read."""
+    if text == UNREADABLE:
+        return [writer.words(text, seen.showing(sign))]
+    return [writer.words(letter, seen.showing_letter(sign, number)) for number, letter in enumerate(text)]
+
+
+def copy(writer: Writer, text: Sequence[Span]) -> list[Span]:
+    """A text that was said before, piece by piece."""
+    return [writer.words(piece.text, piece) for piece in text]
 
 
 def put_thing(writer: Writer, scene: Scene, thing: Thing, seen: Seen) -> None:
@@ -100,28 +109,25 @@ def put_box_argument(writer: Writer, box: tuple[int, int, int, int], look: Look)
     put_box(writer, box, look)
 
 
-def put_call(writer: Writer, tool: str, name: Span, look: Look, write_rest: Callable[[], None]) -> None:
-    """A call on the picture whose name is copied from ``name``."""
+def put_call(writer: Writer, tool: Span, name: Span, look: Look, write_rest: Callable[[], None] = lambda: None) -> None:
+    """A call on the picture whose name is copied from ``name``, of a tool as it was announced."""
 
     def write() -> None:
         writer.control("<tool_call>", look)
-        writer.words(f'{{"name":"{tool}","arguments":{{"image":"')
+        writer.words('{"name":"')
+        writer.words(tool.text, tool)
+        writer.words('","arguments":{"image":"')
         writer.words(name.text, name)
         writer.words('"')
         write_rest()
         writer.words("}}")
         writer.control("</tool_call>")
 
-    put_answer(writer, f"tools:{tool}", write)
+    put_answer(writer, f"tools:{tool.text}", write)
 
 
-def put_ocr_call(writer: Writer, name: Span, look: Look) -> None:
-    """A call of ``ocr`` on a whole picture."""
-    put_call(writer, "ocr", name, look, lambda: None)
-
-
-def put_ocr_result(rng: random.Random, writer: Writer, name: str, text: str, *, seen: Seen | None) -> str:
-    """The tool's answer, and the model's after it, which is returned."""
+def put_ocr_result(rng: random.Random, writer: Writer, name: str, text: str) -> list[Span]:
+    """The tool's answer, and the model's after it, whose pieces are returned."""
     writer.control(START)
     writer.words("user\n")
     writer.control("<tool_response>")
@@ -133,11 +139,10 @@ def put_ocr_result(rng: random.Random, writer: Writer, name: str, text: str, *, 
     writer.control("</tool_response>")
     writer.control(END)
 
-    def write() -> None:
-        if not text:
-            writer.words(UNREADABLE)
-        for letter in letters:
-            writer.words(letter.text, letter)
-
-    put_answer(writer, "tools:ocr read", write)
-    return text or UNREADABLE
+    said: list[Span] = []
+    put_answer(
+        writer,
+        "tools:ocr read",
+        lambda: said.extend(copy(writer, letters) if letters else [writer.words(UNREADABLE)]),
+    )
+    return said

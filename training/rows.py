@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, TypeAlias
@@ -15,9 +15,11 @@ from looktwice.world import Thing
 from .geometry import token_layout
 from .shelf import GEOMETRY, Item, Shard
 
-__all__ = ["END", "Look", "Row", "START", "Seen", "Span", "Writer"]
+__all__ = ["END", "FIND", "COMPARE", "TALLY", "Look", "Row", "START", "Seen", "Span", "Writer"]
 
 START, END = "<|im_start|>", "<|im_end|>"
+FIND, COMPARE, TALLY = range(3)
+"""What a look is for: what is asked about or copied, what that is compared with, and things that are counted."""
 Positions: TypeAlias = npt.NDArray[np.int64]
 
 
@@ -43,10 +45,28 @@ class Seen:
     first: npt.NDArray[np.int64]
     letters: npt.NDArray[np.int64]
 
+    @property
+    def name_places(self) -> Positions:
+        """The tokens of the picture's name, where it is introduced."""
+        return np.asarray(self.name.positions, np.int64)
+
     def showing(self, *things: Thing) -> Positions:
         """The tokens that show one of the things."""
         wanted = [1 + self.item.scene.things.index(thing) for thing in things]
         return self.start + np.flatnonzero(np.isin(self.thing, wanted))
+
+    def overview(self, *things: Thing) -> Positions:
+        """Of the tokens that show one of the things those of the base view, in which it is seen where it lies."""
+        shown = self.showing(*things)
+        in_base = shown[shown < self.start + (GEOMETRY.tile // GEOMETRY.patch) ** 2]
+        return in_base if len(in_base) else shown
+
+    def middles(self, things: Sequence[Thing]) -> Positions:
+        """For each of the things the one token of the base view in which its middle lies."""
+        side = GEOMETRY.tile // GEOMETRY.patch
+        middles = [self.item.scene.centre(thing) for thing in things]
+        cells = [min(side - 1, int(side * down)) * side + min(side - 1, int(side * across)) for across, down in middles]
+        return self.start + np.asarray(cells, np.int64)
 
     def showing_letter(self, sign: Thing, letter: int) -> Positions:
         """The tokens that show a sign's letter of that number; all of the sign's where none is known to."""
@@ -63,7 +83,7 @@ class Row:
     """``said`` are the answers as (first token, token after the last, kind), to be learned.
 
     ``looks`` are (role, position, positions it should attend to): the position is the one that predicts the next
-    token; role 1 is for the second of two things that are compared.
+    token.
     """
 
     ids: list[int] = field(default_factory=list[int])
@@ -78,7 +98,7 @@ class Writer:
     def __init__(self, tokenizer: Any) -> None:
         self.row = Row()
         self._tokenizer = tokenizer
-        self._run: list[tuple[Span, Look, Look]] = []
+        self._run: list[tuple[Span, Mapping[int, Look]]] = []
         self._looks: list[tuple[int, list[int], Look]] = []
 
     def __len__(self) -> int:
@@ -87,13 +107,16 @@ class Writer:
     def control(self, token: str, look: Look = None) -> None:
         """A control token."""
         self.flush()
-        self._looks.append((0, [len(self.row.ids)], look))
+        self._looks.append((FIND, [len(self.row.ids)], look))
         self.row.ids.append(_control(self._tokenizer, token))
 
-    def words(self, text: str, look: Look = None, second: Look = None) -> Span:
-        """A piece of text; ``look`` is where its tokens are to be found, and ``second`` what that is compared with."""
+    def words(self, text: str, look: Look = None, *, compared: Look = None, counted: Look = None) -> Span:
+        """A piece of text; ``look`` is where its tokens are to be found, ``compared`` what that is compared with.
+
+        ``counted`` are tokens to be looked at evenly, one for each thing and one more.
+        """
         span = Span(text)
-        self._run.append((span, look, second))
+        self._run.append((span, {FIND: look, COMPARE: compared, TALLY: counted}))
         return span
 
     def picture(self, shard: Shard, item: Item, name: Span) -> Seen:
@@ -112,15 +135,15 @@ class Writer:
 
     def flush(self) -> None:
         """Encode the text so far; what follows is encoded on its own, as an answer is after its question."""
-        text = "".join(span.text for span, _, _ in self._run)
+        text = "".join(span.text for span, _ in self._run)
         ids, starts = _encoded(self._tokenizer, text)
-        ends = np.cumsum([len(span.text) for span, _, _ in self._run])
+        ends = np.cumsum([len(span.text) for span, _ in self._run])
         for token, start in zip(ids, starts, strict=True):
             owner = int(np.searchsorted(ends, start, side="right"))
             self._run[owner][0].positions.append(len(self.row.ids))
             self.row.ids.append(token)
-        for span, look, second in self._run:
-            self._looks += [(0, span.positions, look), (1, span.positions, second)]
+        for span, looks in self._run:
+            self._looks += [(role, span.positions, look) for role, look in looks.items()]
         self._run.clear()
 
     def finish(self) -> Row:

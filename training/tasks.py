@@ -78,7 +78,7 @@ def tasks(held_out_fonts: Sequence[str | None]) -> list[Task]:
     """All tasks, in the order in which they are reported."""
     other_fonts = PLAIN.with_fonts(held_out_fonts)
     other_hand = OTHER_HAND.with_fonts(held_out_fonts)
-    kinds = ("colour", "shape", "count", "exists", "where", "relation")
+    kinds = ("colour", "shape", "count", "exists", "where", "relation", "side")
     few = ("colour", "shape", "where", "count", "read")
     return [
         *(Task(f"one picture: {kind}", 0.95, partial(_single, kind)) for kind in kinds),

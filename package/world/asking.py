@@ -12,7 +12,7 @@ from .things import COLOURS, SHAPES, Scene, Shape, Sign
 
 __all__ = ["KINDS", "Which", "ask", "ask_which", "contrast_set"]
 
-KINDS = ("colour", "shape", "count", "exists", "where", "relation", "read", "describe")
+KINDS = ("colour", "shape", "count", "exists", "where", "relation", "side", "read", "describe")
 
 WORDINGS: dict[str, tuple[str, ...]] = {
     "colour": (
@@ -36,6 +36,7 @@ WORDINGS: dict[str, tuple[str, ...]] = {
     ),
     "where": ("Where is the {ref}{in}?", "Where{in} is the {ref}?", "Tell me where the {ref} is{in}."),
     "relation": ("Is the {ref} {side} the {other}{in}?", "Is the {ref}{in} {side} the {other}?"),
+    "side": ("Is the {ref} {side} the {other}{in}?", "Is the {ref}{in} {side} the {other}?"),
     "read": (
         "What does the sign{in} say?",
         "Read the sign{in}.",
@@ -46,7 +47,10 @@ WORDINGS: dict[str, tuple[str, ...]] = {
 }
 _WHICH = ("Which picture has {a ref}?", "Which image has {a ref}?", "Which picture shows {a ref}?")
 _WHICH_SAYS = ("Which picture says {text}?", "Which image says {text}?", "In which picture does the sign say {text}?")
-_SIDES = ("left of", "right of", "above", "below")
+_SIDES = {
+    "relation": ("left of", "right of", "above", "below"),
+    "side": ("left or right of", "above or below"),
+}
 
 
 def ask(rng: random.Random, kind: str, scenes: Sequence[Scene]) -> Question | None:
@@ -99,7 +103,7 @@ def contrast_set(
         if question is None:
             continue
         answers = {question.answer(scene) for scene in scenes}
-        few = kind in ("exists", "relation", "count")
+        few = kind in ("exists", "relation", "side", "count")
         if len(answers) == count or (few and len(answers) > 1):
             return scenes, question
 
@@ -157,12 +161,12 @@ def _question(rng: random.Random, kind: str, scenes: Sequence[Scene]) -> Questio
             return _worded(kind, wording, _pick(rng, [r for r in shared if r.colour and not r.kind]), rng)
         case "where":
             return _worded(kind, wording, _pick(rng, shared), rng)
-        case "relation":
+        case "relation" | "side":
             several = sorted(shared, key=str)
             if len(several) < 2:
                 return None
             one, other = rng.sample(several, 2)
-            return _worded(kind, wording, one, rng, other=other, side=rng.choice(_SIDES))
+            return _worded(kind, wording, one, rng, other=other, side=rng.choice(_SIDES[kind]))
         case "count":
             return _worded(kind, wording, _some_ref(rng, rng.choice(scenes), loose=0.5), rng)
         case "exists":

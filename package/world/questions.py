@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from .things import Scene, Shape, Sign, Thing
@@ -48,7 +48,8 @@ def named(scene: Scene, ref: Ref) -> Thing | None:
 class Question:
     """A question of some kind. ``{in}`` in its wording is the place for the picture's name, ``{it}`` for the picture.
 
-    ``ref`` and ``other`` are what it asks about; ``side`` is the relation between the two.
+    ``ref`` and ``other`` are what it asks about; ``side`` is the relation between the two, or the two in question
+    ("left or right of").
     """
 
     kind: str
@@ -71,7 +72,7 @@ class Question:
         match self.kind:
             case "describe":
                 return list(scene.things)
-            case "relation":
+            case "relation" | "side":
                 return [*matching(scene, self.ref), *matching(scene, self.other)]
             case _:
                 return matching(scene, self.ref)
@@ -112,6 +113,13 @@ def _relation(scene: Scene, question: Question) -> str | None:
     return None if abs(gap) < _NEAR else "yes" if gap > 0 else "no"
 
 
+def _side(scene: Scene, question: Question) -> str | None:
+    """Which of the two sides, as "left" of "left or right of"."""
+    one, other = ("above", "below") if question.side == "above or below" else ("left", "right")
+    is_one = _relation(scene, replace(question, side="left of" if one == "left" else one))
+    return is_one and {"yes": one, "no": other}[is_one]
+
+
 def _read(scene: Scene, question: Question) -> str | None:
     sign = named(scene, question.ref)
     if not isinstance(sign, Sign):
@@ -137,6 +145,7 @@ _ANSWERS: dict[str, Answerer] = {
     "exists": _exists,
     "where": _where,
     "relation": _relation,
+    "side": _side,
     "read": _read,
     "describe": _describe,
 }

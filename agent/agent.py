@@ -14,6 +14,7 @@ from ..errors import InvalidInput
 from ..memory import Conversation, Memory
 from .backends import Backend, open_backend
 from .chat import Chat
+from .checks.reader import Reader
 from .hooks import Hook, Hooks
 from .toolbox import ToolLike, offered
 
@@ -37,7 +38,9 @@ class Agent:
     ``LOOKTWICE_DB`` or the user's data directory. ``tools`` are names ("zoom", "ocr"), `Tool` objects or
     plain functions, or LangChain's tools; without any, a conversation keeps those that it was last asked with, and
     ``()`` takes them back.
-    ``looks`` is how often it may call one before it must answer. ``system`` are your standing
+    ``looks`` is how often it may call one before it must answer. ``check`` holds what an answer claims against the text
+    in its pictures (quoted texts, codes, amounts, dates, times): always, never, or where the tool "ocr" is on offer
+    (None); what fails is hedged in the language ``lang`` ("en", "de", "fr", "es"). ``system`` are your standing
     instructions. ``device``, ``dtype`` and ``quantize`` are for checkpoints; ``chat_format`` names a family
     where it can't be recognised. Weights are loaded at the first question, or never if none is asked.
     """
@@ -50,6 +53,8 @@ class Agent:
         tools: Iterable[ToolLike] | None = None,
         hooks: Iterable[Hook] = (),
         looks: int = 3,
+        check: bool | None = None,
+        lang: str = "en",
         system: str | None = None,
         device: str | None = None,
         dtype: str | None = None,
@@ -61,6 +66,9 @@ class Agent:
         self.tools = None if tools is None else offered(tools)
         self.hooks = Hooks(tuple(hooks))
         self.looks = looks
+        self.check = check
+        self.lang = lang
+        self.reader = Reader()
         self.system = system
         self._named = model if isinstance(model, str) else None
         self._options = {"device": device, "dtype": dtype, "quantize": quantize, "chat_format": chat_format}

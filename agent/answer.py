@@ -53,13 +53,22 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """A claim of the answer held against the picture. ``box`` is in pixels of the original picture."""
+    """A claim of the answer held against the picture. ``box`` is in pixels of the original picture.
+
+    ``kind`` is the sort of claim ("money", "quote" ...), ``span`` its place in the answer's text, ``logprob`` the mean
+    natural logarithm of its tokens' probabilities. ``note`` says what had to be overlooked for an agreement, or why
+    there is none.
+    """
 
     image: str
     box: tuple[int, int, int, int] | None
     claim: str
     read: str
     verdict: Verdict
+    kind: str = ""
+    span: tuple[int, int] | None = None
+    logprob: float | None = None
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +89,8 @@ class Answer:
 
     ``confidence`` is the mean probability (0..1) of the answer's tokens as the model gave them, before any
     grammar or temperature. ``finish`` says why it ended: "stop" is the model's own end, "length" means
-    that ``max_new_tokens`` was reached, "paused" that a call waits for an approval.
+    that ``max_new_tokens`` was reached, "paused" that a call waits for an approval. ``text`` are the model's own words;
+    the answer as a string hedges what failed its check, in the language ``lang``.
     """
 
     text: str
@@ -95,11 +105,18 @@ class Answer:
     confidence: float | None = None
     images: tuple[SeenImage, ...] = ()
     notices: tuple[str, ...] = ()
+    lang: str = "en"
+
+    @property
+    def hedged(self) -> str:
+        """The model's words, with a remark in brackets after each claim that a check did not bear out."""
+        from .checks.hedges import hedged
+
+        return hedged(self.text, self.evidence, self.lang)
 
     def __str__(self) -> str:
-        return self.text
+        return self.hedged
 
     def to_json(self) -> dict[str, Any]:
-        """Plain JSON with everything; the text is under ``answer``."""
-        plain = asdict(self)
-        return {"answer": plain.pop("text"), **plain}
+        """Plain JSON with everything; ``answer`` is the hedged text, ``text`` the model's own words."""
+        return {"answer": self.hedged, **asdict(self)}

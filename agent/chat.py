@@ -12,8 +12,9 @@ from ..memory import Approval, Conversation, Memory, NamedPicture, Picture, fold
 from ..memory.parts import Turn
 from ..tools import Tool, installed_tools
 from . import budget
-from .answer import Answer
+from .answer import Answer, Evidence
 from .backends.backend import Row, Settings
+from .checks.checker import Checker
 from .events import Answered, Emit, Event, Notice, Started
 from .follow import afollowed, followed, unheard
 from .hooks import Cancel
@@ -42,8 +43,9 @@ class Chat:
     """A conversation of an agent. Hold as many as you like; two threads may hold the same one.
 
     Every method that asks takes the same keywords: ``looks`` (calls at most), ``tools`` and ``tool_choice``
-    ("auto", "none", or a tool's name), ``cancel`` (an event that stops the answer and keeps it), and those of
-    `Settings`: ``max_new_tokens``, ``temperature``, ``top_p``, ``num_beams``, ``seed``, ``stop``, ``timeout``.
+    ("auto", "none", or a tool's name), ``check`` (whether the answer's claims are held against the pictures; else as
+    the agent has it), ``cancel`` (an event that stops the answer and keeps it), and those of `Settings`:
+    ``max_new_tokens``, ``temperature``, ``top_p``, ``num_beams``, ``seed``, ``stop``, ``timeout``.
     """
 
     def __init__(self, agent: Agent, conversation: Conversation) -> None:
@@ -146,6 +148,15 @@ class Chat:
         wanted = {**wanted, "cancel": cancel}
         return followed(lambda emit: self._decided(approval, approved, note, wanted, emit), cancel)
 
+    def check(self, text: str) -> tuple[Evidence, ...]:
+        """Hold any text, whoever wrote it, against what can be read in the pictures that it names, or in all.
+
+        No model runs and nothing is kept. Without the extra "ocr" everything is "unchecked".
+        """
+        images = {fold(picture.name): picture for picture in self.images}
+        checker = Checker(self.memory, self.agent.reader, lambda: images, self._tools(None), lambda: None)
+        return checker.evidence(text, (), self.turns)
+
     def approvals(self) -> list[Approval]:
         """The calls of this conversation that wait for a decision."""
         return self.memory.approvals.pending(self._id)
@@ -238,6 +249,8 @@ class Chat:
             turns=turns,
             emit=emit,
             cancel=wanted.cancel,
+            reader=agent.reader,
+            lang=agent.lang,
         )
 
     def _retried(self, wanted: _Wanted, emit: Emit) -> Answer:
@@ -281,7 +294,8 @@ class Chat:
                 known = (tool.name for tool in tools)
                 raise UnknownName("tool", asked.call.tool, known, hint="offer it again to approve its call")
             settings = {name: value for name, value in state["settings"].items() if value is not None}
-            checked = self._wanted({**settings, "looks": state["looks"], **wanted, "tools": tools})
+            kept = {**settings, "looks": state["looks"], "check": state.get("check")}
+            checked = self._wanted({**kept, **wanted, "tools": tools})
             checked = replace(checked, names_tools=False)
             with self.memory.atomic():
                 self.memory.approvals.decide(approval, approved, note=note)
@@ -336,6 +350,8 @@ class Chat:
         looks = rest.pop("looks", None)
         looks = self.agent.looks if looks is None else looks
         choice: str = rest.pop("tool_choice", "auto")
+        check = rest.pop("check", None)
+        check = self.agent.check if check is None else check
         cancel = rest.pop("cancel", None) or threading.Event()
         if not isinstance(looks, int) or isinstance(looks, bool) or looks < 0:
             raise InvalidInput(f"looks {looks!r} can't be used; give 0 or more")
@@ -343,7 +359,9 @@ class Chat:
             raise UnknownName(
                 "tool", choice, (t.name for t in tools), hint="tool_choice is 'auto', 'any', 'none' or a tool on offer"
             )
-        return _Wanted(Plan(looks, tools, Settings.of(**rest), choice), cancel, named is not None)
+        if check is None:
+            check = any(tool.name == "ocr" for tool in tools)
+        return _Wanted(Plan(looks, tools, Settings.of(**rest), choice, bool(check)), cancel, named is not None)
 
 
 class _NotKept(Exception):

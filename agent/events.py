@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from ..memory import Approval
 from ..memory.parts import ToolCallPart
-from .answer import Answer
+from .answer import Answer, Evidence
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +47,14 @@ class Returned:
 
 
 @dataclass(frozen=True, slots=True)
+class Checked:
+    """An answer's claims were held against its pictures; ``again``: the model looks again before it answers."""
+
+    evidence: tuple[Evidence, ...]
+    again: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Notice:
     """Something that the user should know: a limit reached, a picture that is gone."""
 
@@ -67,5 +75,5 @@ class Answered:
     answer: Answer
 
 
-Event: TypeAlias = Started | Text | Called | Returned | Notice | Paused | Answered
+Event: TypeAlias = Started | Text | Called | Returned | Checked | Notice | Paused | Answered
 Emit: TypeAlias = Callable[[Event], object]

@@ -132,8 +132,11 @@ class Journal:
         )
 
 
+_NOT_META = ("answer", "text", "conversation", "turn", "model", "lang")
+
+
 def _meta(answer: Answer) -> dict[str, Any]:
-    return {k: v for k, v in answer.to_json().items() if k not in ("answer", "conversation", "turn", "model")}
+    return {k: v for k, v in answer.to_json().items() if k not in _NOT_META}
 
 
 def since_question(turns: Sequence[Turn]) -> Sequence[Turn]:

@@ -7,39 +7,47 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 from ..errors import LookTwiceError
 from ..memory import Conversation, Memory, fold
 from ..memory.parts import Part, TextPart, ToolCallPart, ToolResultPart, Turn
 from ..tools import Tool, ToolResult
 from . import budget
-from .answer import Answer, Look, SeenImage, Usage
+from .answer import Answer, Evidence, Look, SeenImage, Usage
 from .backends.backend import Backend, Done, Settings
 from .calls import Malformed
-from .events import Answered, Called, Emit, Notice, Paused, Returned
+from .checks.checker import Checker
+from .checks.reader import Reader
+from .events import Answered, Called, Checked, Emit, Notice, Paused, Returned
 from .hooks import Cancel, Hooks, ModelRequest, Pause
 from .journal import Journal, result_turn, seen_image, since_question
 from .speaker import Said, Speaker
 from .toolbox import Toolbox
 
+_Judged: TypeAlias = tuple[Said, tuple[Evidence, ...]]
 _CUT = " (cut: the context is full)"
 _KEPT_SETTINGS = ("max_new_tokens", "temperature", "top_p", "seed", "stop", "timeout")
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What an ask may do. ``looks`` are the calls left, ``choice`` whether one is wanted, or which."""
+    """What an ask may do. ``looks`` are the calls left, ``choice`` whether one is wanted, or which.
+
+    ``check``: hold the answer's claims against the pictures.
+    """
 
     looks: int
     tools: tuple[Tool, ...]
     settings: Settings
     choice: str = "auto"
+    check: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """What another process needs to go on after a pause."""
         settings = {name: getattr(self.settings, name) for name in _KEPT_SETTINGS}
-        return {"looks": self.looks, "tools": [tool.name for tool in self.tools], "settings": settings}
+        tools = [tool.name for tool in self.tools]
+        return {"looks": self.looks, "tools": tools, "settings": settings, "check": self.check}
 
 
 class Ask:
@@ -56,8 +64,13 @@ class Ask:
         turns: Sequence[Turn],
         emit: Emit,
         cancel: threading.Event,
+        reader: Reader,
+        lang: str = "en",
     ) -> None:
-        """``turns`` is the branch up to what is to be answered; ``emit`` hears what happens; ``cancel`` ends it."""
+        """``turns`` is the branch up to what is to be answered; ``emit`` hears what happens; ``cancel`` ends it.
+
+        ``reader`` reads pictures for checks; ``lang`` is the language that hedges are in.
+        """
         self.backend = backend
         self.hooks = hooks
         self.plan = plan
@@ -68,18 +81,25 @@ class Ask:
         self._results: dict[str, tuple[ToolResult, tuple[str, ...]]] = {}
         self._toolbox = Toolbox(memory, conversation, hooks, cancel)
         self._speaker = Speaker(backend, hooks, self.journal, self._toolbox, emit=emit, cancel=cancel)
+        self._checker = Checker(memory, reader, self._toolbox.images, plan.tools, self._seconds_left)
+        self._lang = lang
+        self._doubted: _Judged | None = None
 
     def answer(self) -> Answer:
         """Model, call, tool, model again, at most ``looks`` times; the last step always answers in words."""
         while True:
             said = self._speaker.say(self._request())
-            if said.call is None:
-                return self._finish(said)
-            turn = self.journal.said(said.done, _spoken(said))
+            call, tools, done, parts = said.call, said.tools, said.done, _spoken(said)
+            if call is None:
+                said, evidence, again = self._checked(said)
+                if again is None:
+                    return self._finish(said, evidence)
+                call, tools, done, parts = again, self.plan.tools, Done("", "stop", Usage()), [again]
+            turn = self.journal.said(done, parts)
             try:
-                self.look(said.call, turn, said.tools)
+                self.look(call, turn, tools)
             except Pause as pause:
-                return self._pause(turn, said.call, str(pause))
+                return self._pause(turn, call, str(pause))
 
     def go_on(self) -> Answer:
         """Finish what the branch ends with: a question, a result, or an answer that goes on where it broke off."""
@@ -181,13 +201,51 @@ class Ask:
         rows = self.backend.rows(self._speaker.prompt([*self.journal.turns, turn]))
         return budget.fits(rows, self.backend.context, self.plan.settings.max_new_tokens)
 
-    def _finish(self, said: Said) -> Answer:
+    def _checked(self, said: Said) -> tuple[Said, tuple[Evidence, ...], ToolCallPart | None]:
+        """The answer that stands, with evidence for its claims; or a look that a conflict makes worth while.
+
+        After such a look the second answer stands if it agrees with what can be read where the first one did not.
+        """
+        if not self.plan.check or said.done.finish != "stop" or not said.words:
+            return said, (), None
+        evidence = self._checker.evidence(said.words, said.tokens, self.journal.turns)
+        if self._doubted is not None:
+            return *self._better(self._doubted, (said, evidence)), None
+        call = self._second_look(evidence)
+        if evidence:
+            self._emit(Checked(evidence, again=call is not None))
+        self._doubted = None if call is None else (said, evidence)
+        return said, evidence, call
+
+    def _second_look(self, evidence: Sequence[Evidence]) -> ToolCallPart | None:
+        """The zoom that shows a conflict closely, where the model could have called it itself."""
+        left = self._seconds_left()
+        can_look = self._left > 0 and not self._over and (left is None or left > 0)
+        place = self._checker.where(evidence) if can_look and any(t.name == "zoom" for t in self.plan.tools) else None
+        if place is None:
+            return None
+        call = ToolCallPart(f"check{len(self.journal.looks) + 1}", "zoom", {"image": place[0], "box": place[1]})
+        return None if _same(call) in self._results else call
+
+    def _better(self, first: _Judged, second: _Judged) -> _Judged:
+        """The one of two answers that the pictures' text bears out better; the other one is told."""
+        (said, evidence), (again, found) = first, second
+        gained = _count(found, "agree") > _count(evidence, "agree")
+        if gained and _count(found, "conflict") < _count(evidence, "conflict"):
+            self._emit(Checked(found))
+            self._notice(f"a second look changed the answer; the first was: {said.words}")
+            return second
+        if again.words != said.words:
+            self._notice(f"a second look did not settle it; looking closely, the model said: {again.words}")
+        self._emit(Checked(evidence))
+        return first
+
+    def _finish(self, said: Said, evidence: tuple[Evidence, ...] = ()) -> Answer:
         """Keep the answer, then let the hooks change it: whatever they do, it is not lost."""
         for notice in _notices(said, self.plan.settings):
             self._notice(notice)
-        answer = self.journal.finish(
-            said.done, self.journal.answer(said.done, said.words, said.done.finish, self._seen())
-        )
+        answer = self.journal.answer(said.done, said.words, said.done.finish, self._seen())
+        answer = self.journal.finish(said.done, replace(answer, evidence=evidence, lang=self._lang))
         if self.journal.memory.conversations.get(self.journal.conversation).head != answer.turn:
             self._notice(f"the conversation went on elsewhere meanwhile; this answer is turn {answer.turn} beside it")
         changed = replace(answer, notices=tuple(self.journal.notices))
@@ -239,6 +297,10 @@ def _spoken(said: Said) -> list[Part]:
     if isinstance(said.call, ToolCallPart):
         return [*([TextPart(said.words)] if said.words else []), said.call]
     return [TextPart(said.done.text)]
+
+
+def _count(evidence: Sequence[Evidence], verdict: str) -> int:
+    return sum(item.verdict == verdict for item in evidence)
 
 
 def _same(call: ToolCallPart) -> str:

@@ -15,7 +15,7 @@ from ..memory.parts import ToolCallPart, Turn
 from ..tools import Tool
 from . import budget
 from .answer import Usage
-from .backends.backend import Backend, Done
+from .backends.backend import Backend, Done, Token
 from .calls import OPEN, Malformed, Offer, read
 from .events import Emit
 from .hooks import Cancel, Hooks, ModelRequest
@@ -31,7 +31,8 @@ SAVE_EVERY = 1.0  # seconds between two savings of an answer that is still being
 class Said:
     """What the model said: words, and the call at their end if there is one.
 
-    ``tools`` were on offer; ``reason`` is why a hook ended the step, if one did.
+    ``tools`` were on offer; ``reason`` is why a hook ended the step, if one did. ``tokens`` are those of the words, if
+    the words are what the model wrote in this step.
     """
 
     done: Done
@@ -39,6 +40,7 @@ class Said:
     call: ToolCallPart | Malformed | None = None
     tools: tuple[Tool, ...] = ()
     reason: str = ""
+    tokens: tuple[Token, ...] = ()
 
 
 class Speaker:
@@ -63,6 +65,7 @@ class Speaker:
         self._before: Turn | None = None  # the partial answer that goes on
         self._request: ModelRequest | None = None
         self._done: Done | None = None
+        self._tokens: list[Token] = []
 
     def go_on(self, partial: Turn) -> None:
         """Let the next step go on with an answer that broke off; an empty one is begun anew."""
@@ -76,7 +79,7 @@ class Speaker:
 
     def say(self, request: ModelRequest) -> Said:
         """One step. A hook's ``Cancel`` ends it with what was said so far."""
-        self._request, self._done = request, None
+        self._request, self._done, self._tokens = request, None, []
         try:
             done = self._hooks.model(request, self._generate)
         except Cancel as cancel:
@@ -84,7 +87,7 @@ class Speaker:
         if self._done is not None and done.text != self._done.text:  # a hook's words: the model's ids say others
             done = replace(done, ids=None, tokenizer=None)
         self._before = None
-        return self._read(done)
+        return replace(self._read(done), tokens=tuple(self._tokens))
 
     def _read(self, done: Done) -> Said:
         request = self._request
@@ -121,7 +124,7 @@ class Speaker:
             offer=offer,
             cancel=self._cancel,
         )
-        said, saved = self._before.text if self._before else "", time.monotonic()
+        said, saved, self._tokens = self._before.text if self._before else "", time.monotonic(), []
         try:
             for item in stream:
                 if isinstance(item, Done):
@@ -131,6 +134,7 @@ class Speaker:
                     return self._done
                 self._journal.first_word()
                 said += item.text
+                self._tokens.append(item)
                 speech.say(item)
                 if time.monotonic() - saved > SAVE_EVERY:
                     self._save(said, hide)

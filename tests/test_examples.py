@@ -109,6 +109,18 @@ def test_read_aloud_takes_pictures_and_a_question(play: Play) -> None:
     assert "Answer: yellow. The model is sure." in said
 
 
+def test_a_typed_total_is_checked_without_a_model(play: Play) -> None:
+    said = [re.sub(r"\(\d+, \d+, \d+, \d+\)", "BOX", line) for line in play("check_total.py")]
+    assert said == [
+        "The total on @bill is 12.10.",
+        "  12.10: agree, '12.10' was read at BOX of bill",
+        "The total on @bill is 12.70.",
+        "  12.70: conflict, '12.10' was read at BOX of bill",
+        "The coffee costs 2.20.",
+        "  2.20: conflict, '3.40' was read at BOX of bill (stands beside 'Bread')",
+    ]
+
+
 def test_read_aloud_fails_in_one_line(play: Play, capsys: pytest.CaptureFixture[str]) -> None:
     Path("not.png").write_text("words", encoding="utf-8")
     with pytest.raises(AssertionError, match=r"^Error: "):

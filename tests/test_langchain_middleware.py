@@ -28,7 +28,6 @@ from scripts import call, paid, pay, shout
 from looktwice import ScriptedBackend
 from looktwice.agent.langchain import ChatLookTwice, as_langchain_tools
 from looktwice.agent.langchain.middleware import Approval, Lowered, NamedPictures, PictureBudget, SecondLook
-from looktwice.agent.langchain.middleware.claims import Reading, ReadLine, check
 from looktwice.agent.prompt import Prompt, Shown, Words
 from looktwice.errors import InvalidInput
 from looktwice.memory import Memory, Picture
@@ -405,7 +404,7 @@ def test_without_ocr_everything_is_unchecked(monkeypatch: pytest.MonkeyPatch) ->
     answer, backend = looked("It is 9.70.")
     (found,) = own(answer)["evidence"]
     assert (found["claim"], found["verdict"]) == ("9.70", "unchecked")
-    assert found["read"].endswith("the text reader rapidocr is not installed; run: pip install 'looktwice[ocr]'")
+    assert found["note"].endswith("the text reader rapidocr is not installed; run: pip install 'looktwice[ocr]'")
     assert len(backend.prompts) == 1
 
 
@@ -415,32 +414,6 @@ def test_without_a_claim_or_a_picture_there_is_no_evidence() -> None:
     model, _ = scripted("It is 42.")
     state = create_agent(model, middleware=[SecondLook()]).invoke({"messages": [HumanMessage("6 * 7?")]})
     assert "evidence" not in own(state["messages"][-1])
-
-
-READ = Reading("bill", (ReadLine("TOTAL 1,234.10", (0, 0, 9, 9)), ReadLine("Ref A8-O13", (0, 9, 9, 18))))
-
-
-@pytest.mark.parametrize(
-    ("answer", "claims"),
-    [
-        ("1234.10", [("1234.10", "agree")]),
-        ("1.234,10 EUR, or 1 234.10", [("1.234,10", "agree"), ("234.10", "conflict")]),
-        ("ref a8-013", [("a8-013", "agree")]),
-        ("AB-013", [("AB-013", "conflict")]),
-        ('It says "total" and “REF  a8”', [("total", "agree"), ("REF  a8", "agree")]),
-        ("34.10 is not the total", [("34.10", "conflict")]),
-        ("3 lines on @bill, the 1st is a total, don't you see", []),
-        ("'Ref A8-O13' twice: 'Ref A8-O13'", [("Ref A8-O13", "agree")]),
-    ],
-)
-def test_claims_are_compared_tolerantly(answer: str, claims: list[tuple[str, str]]) -> None:
-    assert [(found.claim, found.verdict) for found in check(answer, [READ])] == claims
-
-
-def test_what_could_not_be_read_is_no_conflict() -> None:
-    assert [found.verdict for found in check('"BEER"', [Reading("wall")])] == ["unreadable"]
-    assert [found.verdict for found in check('"BEER"', [READ, Reading("wall", gaps=True)])] == ["unreadable"]
-    assert [found.verdict for found in check("1284.10", [READ, Reading("wall", gaps=True)])] == ["conflict"]
 
 
 def test_without_langchain_the_import_names_the_extra() -> None:

@@ -230,7 +230,7 @@ def test_another_engine_says_its_own_name_and_scripts() -> None:
         'Text in p: "ИТОГО 42"\nUncertain: "ИТОГО 42" (0.95)\n'
         "Not fully read: 1 place holds other text; this engine reads Cyrillic script only",
         {
-            "lines": [{"text": "ИТОГО 42", "box": [1, 2, 30, 12], "score": 0.95, "uncertain": True}],
+            "lines": [{"text": "ИТОГО 42", "box": [1, 2, 30, 12], "score": 0.95, "uncertain": True, "row": 0}],
             "unread": [[1, 20, 30, 32]],
             "engine": "mine",
             "rotated": 0,

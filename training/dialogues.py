@@ -209,7 +209,7 @@ class _Dialogue:
         self._writer.words("\n")
         return self._seen[name]
 
-    def _say(self, kind: str, write: Callable[[], None]) -> None:
+    def _say(self, kind: str, write: Callable[[], object]) -> None:
         self._writer.control(END)
         put_answer(self._writer, kind, write)
 

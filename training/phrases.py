@@ -54,7 +54,7 @@ def put_question(writer: Writer, wording: str, name: str) -> Span:
     return span
 
 
-def put_answer(writer: Writer, kind: str, write: Callable[[], None]) -> None:
+def put_answer(writer: Writer, kind: str, write: Callable[[], object]) -> None:
     """What the model says itself, from the first token after the role to the end token."""
     writer.words("\n")
     writer.control(START)

@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 import signal
 import threading
-from collections.abc import Collection, Generator, Iterator, Mapping
+from collections.abc import Collection, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from ...errors import InvalidInput, UnknownName
 from ...memory.parts import ToolCallPart
-from ..answer import Answer
-from ..events import Answered, Called, Event, Notice, Paused, Returned, Started, Text
+from ..answer import Answer, Evidence
+from ..events import Answered, Called, Checked, Event, Notice, Paused, Returned, Started, Text
 from .output import Lines
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ LOADING = "loading the model"
 _WORKING = "working"
 _PATIENCE = 1.0
 _REMINDER = 30.0
+_THINGS = ("count", "side", "name")  # kinds of claims that need not be about text
 
 
 @contextmanager
@@ -183,11 +184,26 @@ def _tell(event: Event, lines: Lines, known: Collection[str]) -> None:
         case Returned(call, text, images, error):
             told = ", ".join(filter(None, [text, *(f"picture {name}" for name in images)])) or "nothing"
             lines.tell("tool", f"{call.tool} {'failed' if error else 'brought'}: {told}")
+        case Checked(evidence, again):
+            for line in checks(evidence):
+                lines.tell("check", line)
+            if again:
+                lines.tell("check", "looking again")
         case Notice(text):
             if text not in known:
                 lines.tell("status", text)
         case Text() | Paused() | Answered():
             pass
+
+
+def checks(evidence: Iterable[Evidence]) -> Iterator[str]:
+    """What checks found, a line for each claim that could be checked."""
+    for item in evidence:
+        if item.verdict == "unchecked" and item.kind in _THINGS:
+            continue
+        place = f"{item.image} {item.box}" if item.box else item.image
+        read = f", {item.read!r} was read" if item.read and (item.read != item.claim or item.verdict != "agree") else ""
+        yield f"{item.claim!r} in {place}{read}: {item.verdict}{f' ({item.note})' if item.note else ''}"
 
 
 def described(call: ToolCallPart) -> str:

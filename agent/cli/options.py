@@ -35,6 +35,7 @@ class AgentOptions(TypedDict):
     chat_format: str | None
     tools: str | None
     looks: int
+    check: bool | None
     system: str | None
 
 
@@ -77,6 +78,11 @@ _AGENT = (
     ),
     click.option(
         "--looks", type=click.IntRange(min=0), default=3, show_default=True, help="How often it may look again."
+    ),
+    click.option(
+        "--check/--no-check",
+        default=None,
+        help="Hold the answer against the text in the pictures; else where the tool ocr is on offer.",
     ),
     click.option("--system", metavar="TEXT", help="Instructions for the model."),
 )
@@ -136,6 +142,7 @@ def _agent(given: AgentOptions) -> Agent:
         memory=given["db"],
         tools=_tools(given["tools"]),
         looks=given["looks"],
+        check=given["check"],
         system=given["system"],
     )
 

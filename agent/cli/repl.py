@@ -15,7 +15,17 @@ from ...errors import InvalidInput, LookTwiceError, UnknownName
 from ..chat import Chat, Image
 from ..events import Event
 from ..record import Record
-from .follow import described, described_call, ended, follow, introduction, stopped_by_interrupt, tool_advised, waiting
+from .follow import (
+    checks,
+    described,
+    described_call,
+    ended,
+    follow,
+    introduction,
+    stopped_by_interrupt,
+    tool_advised,
+    waiting,
+)
 from .output import NOT_TEXT, Lines, answers, printable, say
 
 _COMMANDS = {
@@ -200,8 +210,8 @@ def reasons(record: Record) -> Iterator[str]:
     for look in record.looks:
         brought = ", ".join(filter(None, [look.text, *(f"picture {name}" for name in look.images)])) or "nothing"
         yield f"look: {described_call(look.tool, look.arguments)} {'failed' if look.error else 'brought'}: {brought}"
-    for item in record.evidence:
-        yield f"evidence: {item.image} {item.box or ''}: {item.claim!r} was read as {item.read!r}: {item.verdict}"
+    for line in checks(record.evidence):
+        yield f"evidence: {line}"
     if not record.looks and not record.evidence:
         yield "no looks and no evidence: the answer rests on the pictures as the model saw them"
     for image in record.images:

@@ -58,8 +58,10 @@ def _data(image: View, reading: Reading, engine: Engine, truncated: bool) -> Jso
                 "box": list(image.to_original(line.box)),
                 "score": round(line.score, 3),
                 "uncertain": _is_uncertain(line),
+                "row": number,
             }
-            for line in reading.lines
+            for number, row in enumerate(reading.rows)
+            for line in row
             if line.text
         ],
         "unread": [list(image.to_original(line.box)) for line in reading.lines if not line.text],

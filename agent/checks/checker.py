@@ -1,0 +1,114 @@
+"""Checks a conversation's answers: which pictures one is about, what is read in them, where to look again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, cast
+
+from ...memory import Memory, NamedPicture, fold, mentions
+from ...memory.parts import ToolCallPart, ToolResultPart, Turn
+from ...tools import Tool
+from ..answer import Evidence
+from ..backends.backend import Token
+from ..journal import since_question
+from ..toolbox import view_of
+from .claims import find_claims
+from .evidence import check
+from .reader import Reader, within_1000
+from .readings import Piece
+
+__all__ = ["Checker"]
+
+_MOST = 8  # pictures that are read for one answer where it names none; the newest
+_AROUND = 1.5  # heights of the doubtful text that a second look shows around it
+
+
+class Checker:
+    """Holds answers of one conversation against the text in its pictures."""
+
+    def __init__(
+        self,
+        memory: Memory,
+        reader: Reader,
+        images: Callable[[], Mapping[str, NamedPicture]],
+        tools: Sequence[Tool],
+        seconds_left: Callable[[], float | None],
+    ) -> None:
+        """``images`` are the conversation's pictures by folded name; a tool ``ocr`` on offer reads them."""
+        self._memory = memory
+        self._reader = reader
+        self._images = images
+        self._tool = next((tool for tool in tools if tool.name == "ocr"), None)
+        self._seconds_left = seconds_left
+
+    def evidence(self, answer: str, tokens: Sequence[Token], turns: Sequence[Turn]) -> tuple[Evidence, ...]:
+        """Evidence for each claim of an answer to the branch ``turns``; none without a claim or a picture."""
+        images = self._images()
+        claims = find_claims(answer, names=[picture.name for picture in images.values()], tokens=tokens)
+        question = next((turn.text for turn in reversed(turns) if turn.role == "user"), "")
+        about = self._about(question, answer, turns)
+        if not about or not any(claim.is_text for claim in claims):  # nothing is read for nothing
+            return ()
+        self._learn(turns)
+        keys = {picture.key for picture in about}
+        others = [view_of(self._memory, p) for p in images.values() if not p.forgotten and p.key not in keys]
+        known = [reading for view in others if (reading := self._reader.known(view, self._tool)) is not None]
+        readings = [self._reader.read(view_of(self._memory, p), self._tool, seconds=self._left()) for p in about]
+        return check(answer, readings, question=question, claims=claims, elsewhere=known, reread=self._closer)
+
+    def where(self, evidence: Sequence[Evidence]) -> tuple[str, list[int]] | None:
+        """The picture, and the box in it (0..1000), that a second look should show: the first conflict's place."""
+        for item in evidence:
+            picture = self._images().get(fold(item.image))
+            if item.verdict == "conflict" and item.box is not None and picture is not None:
+                root = self._root(picture)
+                if root is not None:
+                    return root.name, within_1000(item.box, (root.width, root.height), margin=_AROUND)
+        return None
+
+    def _about(self, question: str, answer: str, turns: Sequence[Turn]) -> list[NamedPicture]:
+        """The pictures that are named, else all that were shown; and the crops that this question's looks brought."""
+        images = self._images()
+
+        def there(names: Sequence[str]) -> list[NamedPicture]:
+            found = [images[fold(name)] for name in dict.fromkeys(names) if fold(name) in images]
+            return [picture for picture in found if not picture.forgotten]
+
+        named = there([*mentions(question), *mentions(answer)])
+        shown = there([name for turn in turns for name in turn.images]) or list(images.values())
+        shown = [picture for picture in shown if picture.recipe is None and not picture.forgotten]
+        looked = there([name for turn in since_question(turns) for name in turn.images])
+        about = {picture.key: picture for picture in (*looked, *(named or shown[-_MOST:]))}
+        return list(about.values())
+
+    def _learn(self, turns: Sequence[Turn]) -> None:
+        """What the model's own calls of ``ocr`` read in whole pictures need not be read again."""
+        calls: dict[str, ToolCallPart] = {}
+        for turn in turns:
+            calls |= {call.id: call for call in turn.calls if call.tool == "ocr"}
+            for part in turn.parts:
+                if isinstance(part, ToolResultPart) and part.id in calls and not part.error:
+                    self._learn_from(calls[part.id], part)
+
+    def _learn_from(self, call: ToolCallPart, result: ToolResultPart) -> None:
+        data = cast("object", result.data)
+        picture = self._images().get(fold(str(call.arguments.get("image", "")).removeprefix("@")))
+        is_whole = call.arguments.get("box") is None and isinstance(data, Mapping) and "lines" in data
+        if picture is not None and not picture.forgotten and is_whole:
+            self._reader.remember(view_of(self._memory, picture), cast("Mapping[str, Any]", data), self._tool)
+
+    def _closer(self, name: str, box: tuple[int, int, int, int]) -> Sequence[Piece]:
+        root = self._root(self._images()[fold(name)])
+        return (
+            ()
+            if root is None
+            else self._reader.closer(view_of(self._memory, root), box, self._tool, seconds=self._left())
+        )
+
+    def _root(self, picture: NamedPicture) -> NamedPicture | None:
+        """The picture that a crop stems from, under the name that it has here."""
+        key, _ = self._memory.pictures.to_original(picture.key, (0, 0, picture.width, picture.height))
+        return next((p for p in self._images().values() if p.key == key and not p.forgotten), None)
+
+    def _left(self) -> float | None:
+        return self._seconds_left()

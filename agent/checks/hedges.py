@@ -1,0 +1,51 @@
+"""What is said of a claim that a check did not bear out, in the reader's language."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..answer import Evidence
+
+__all__ = ["LANGUAGES", "hedged"]
+
+_PHRASES = {
+    "en": (
+        "two readings: {claim} and {read}",
+        "not found in the text of the picture",
+        "uncertain, it can't be read well there",
+    ),
+    "de": (
+        "zwei Lesarten: {claim} und {read}",
+        "steht nicht im lesbaren Text des Bildes",
+        "unsicher, dort nicht gut zu lesen",
+    ),
+    "fr": (
+        "deux lectures : {claim} et {read}",
+        "introuvable dans le texte de l'image",
+        "incertain, peu lisible à cet endroit",
+    ),
+    "es": (
+        "dos lecturas: {claim} y {read}",
+        "no aparece en el texto de la imagen",
+        "incierto, no se lee bien ahí",
+    ),
+}
+LANGUAGES = tuple(_PHRASES)
+"""The languages that there are words for; others get English."""
+
+
+def hedged(text: str, evidence: Sequence[Evidence], lang: str = "en") -> str:
+    """The text with a remark in brackets after each claim that failed; the words themselves stay as they are."""
+    conflict, missing, unreadable = _PHRASES.get(lang.partition("-")[0].partition("_")[0].lower(), _PHRASES["en"])
+    for item in sorted(evidence, key=lambda item: item.span or (0, 0), reverse=True):
+        if item.span is None or item.claim not in text[slice(*item.span)]:  # a hook changed the words
+            continue
+        match item.verdict:
+            case "conflict":
+                remark = (conflict if item.read else missing).format(claim=item.claim, read=item.read)
+            case "unreadable":
+                remark = unreadable
+            case _:
+                continue
+        text = f"{text[: item.span[1]]} ({remark}){text[item.span[1] :]}"
+    return text

@@ -1,0 +1,230 @@
+"""What numbers, prices, dates and times mean, however they are written. Several meanings are kept where it is open."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Literal, TypeAlias, cast
+
+from rapidfuzz.distance import OSA
+
+__all__ = ["Kind", "Value", "find_values"]
+
+_Day: TypeAlias = tuple[int | None, int, int]
+Kind: TypeAlias = Literal["quote", "code", "name", "money", "measure", "date", "time", "number", "count", "side"]
+
+_GAP = "[ \u00a0\u202f]"
+_NUMBER = rf"(?:\d{{1,3}}(?:{_GAP}\d{{3}})+|\d{{1,3}}(?:[.,'\u2019]\d{{3}})+|\d+)(?:[.,]\d+)?(?!\d)"
+"""A number with thousands apart or together, and decimals."""
+
+_SYMBOLS = {"€": "EUR", "$": "USD", "£": "GBP", "¥": "JPY", "₹": "INR", "₩": "KRW", "₺": "TRY", "₽": "RUB", "₪": "ILS"}
+_CODES_WORDS = """
+EUR USD GBP CHF JPY CNY INR KRW SEK NOK DKK PLN CZK HUF RON BGN TRY RUB UAH ILS AED SAR CAD AUD NZD MXN BRL ZAR SGD
+HKD THB
+"""
+_CODES = _CODES_WORDS.split()
+_CURRENCY_WORDS = {
+    **dict.fromkeys(("euro", "euros"), "EUR"),
+    **dict.fromkeys(("dollar", "dollars", "dólares"), "USD"),
+    **dict.fromkeys(("pound", "pounds"), "GBP"),
+    **dict.fromkeys(("francs", "franken"), "CHF"),
+    **dict.fromkeys(("kr", "kronor", "kroner"), "kr"),
+    "zł": "PLN",
+    "kč": "CZK",
+}
+_UNIT_WORDS = {
+    **dict.fromkeys(("percent", "per cent", "prozent", "pour cent", "por ciento"), "%"),
+    **dict.fromkeys(("gram", "grams", "gramm", "grammes", "gramos"), "g"),
+    **dict.fromkeys(("kilogram", "kilograms", "kilo", "kilos"), "kg"),
+    **dict.fromkeys(("litre", "litres", "liter", "liters", "litro", "litros"), "l"),
+    **dict.fromkeys(("metre", "metres", "meter", "meters"), "m"),
+    **dict.fromkeys(("kilometre", "kilometres", "kilometer", "kilometers"), "km"),
+    **dict.fromkeys(("minute", "minutes", "minuten"), "min"),
+    **dict.fromkeys(("degree", "degrees", "grad"), "°"),
+}
+_UNITS_WORDS = """
+km/h mph kHz MHz GHz Hz kWh kW kcal kJ mAh mm cm km mg kg ml cl dl GB MB TB KB px min oz lb ft °C °F ° % ‰ m g t l L W
+V A h s
+"""
+_UNITS = _UNITS_WORDS.split()
+
+_NO_UNITS_WORDS = """
+a am an as at au by de du en et if in is it no of on or so to up y o e le la el im zu an ab
+"""
+_NO_UNITS = frozenset(_NO_UNITS_WORDS.split())
+
+_MONTHS = {
+    name: number
+    for number, names in enumerate(
+        (
+            "january januar janvier enero jan ene",
+            "february februar février fevrier febrero feb fév",
+            "march märz maerz mars marzo mar mär",
+            "april avril abril apr avr abr",
+            "may mai mayo",
+            "june juni juin junio jun",
+            "july juli juillet julio jul",
+            "august août aout agosto aug ago",
+            "september septembre septiembre sep sept",
+            "october oktober octobre octubre oct okt",
+            "november novembre noviembre nov",
+            "december dezember décembre decembre diciembre dec dez déc dic",
+        ),
+        1,
+    )
+    for name in names.split()
+}
+
+
+def _any(words: object) -> str:
+    return "|".join(re.escape(word) for word in sorted(words, key=len, reverse=True))  # pyright: ignore
+
+
+_MONTH = _any(_MONTHS)
+_CURRENCY = f"{_any(_SYMBOLS)}|(?:{_any(_CODES)}|{_any(_CURRENCY_WORDS)})(?![^\\W\\d_])"
+_NAMED_UNIT = f"(?:{_any(_UNITS)}|{_any(_UNIT_WORDS)})(?![^\\W_])"
+_DATE = (
+    r"(?P<year>\d{4})[-/.](?P<month>\d{1,2})[-/.](?P<day>\d{1,2})(?!\d)"
+    r"|(?P<first>\d{1,2})(?P<apart>[-/.])(?P<second>\d{1,2})(?P=apart)(?P<last>\d{4}|\d{2})(?!\d)"
+    rf"|(?P<day_1>\d{{1,2}})(?:st|nd|rd|th|er|\.)?\s+(?:of\s+|de\s+)?(?P<month_1>{_MONTH})(?![^\W\d_])\.?"
+    r"(?:,?\s+(?:de\s+)?(?P<year_1>\d{4})(?!\d))?"
+    rf"|(?P<month_2>{_MONTH})\.?\s+(?P<day_2>\d{{1,2}})(?:st|nd|rd|th)?(?!\d)(?:,?\s+(?P<year_2>\d{{4}})(?!\d))?"
+)
+_HALF = r"\s?(?P<{}>[ap])\.?m(?:\.|(?!\w))"
+_TIME = (
+    rf"(?P<hour>[01]?\d|2[0-4])[:h](?P<minute>[0-5]\d)(?::[0-5]\d)?(?!\d)(?:{_HALF.format('half')})?"
+    rf"|(?P<hour_1>[01]?\d|2[0-4])\.(?P<minute_1>[0-5]\d)(?:\s?(?:Uhr|h)(?!\w)|{_HALF.format('half_1')})"
+    rf"|(?P<hour_2>[01]?\d|2[0-4])(?:\s?(?:Uhr|o'clock)(?!\w)|{_HALF.format('half_2')})"
+)
+_VALUE = re.compile(
+    rf"(?<![\w.,/:-])(?:(?P<date>{_DATE})|(?P<time>{_TIME})"
+    rf"|(?P<money>(?P<before>{_CURRENCY})\s?(?P<amount>{_NUMBER})(?:[.,]-)?"
+    rf"|(?P<amount_1>{_NUMBER})(?:[.,]-)?\s?(?P<after>{_CURRENCY}))"
+    rf"|(?P<measure>(?P<amount_2>{_NUMBER})\s?(?P<unit>{_NAMED_UNIT}))"
+    rf"|(?P<number>{_NUMBER})(?![\w]|[-/_:]\w)(?:\s(?P<beside>[^\W\d_]{{1,5}})(?!\w))?)",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A value in a text: where it stands, and ``meanings`` as (number, (year, month, day) or minutes of a day).
+
+    ``unit`` is a unit, or a currency's code; empty where none is written. ``beside`` is the short word after a bare
+    number, which may be meant for a unit.
+    """
+
+    kind: Kind
+    text: str
+    start: int
+    end: int
+    meanings: frozenset[object]
+    unit: str = ""
+    beside: str = ""
+
+    def equals(self, other: Value) -> bool:
+        """Whether the two can mean the same. A unit that only one of them has makes no difference."""
+        if {self.kind, other.kind} & {"date", "time"} and self.kind != other.kind:
+            return False
+        if self.unit and other.unit and self.unit.casefold() != other.unit.casefold():
+            return False
+        if _is_wrong_unit(self.beside, other.unit) or _is_wrong_unit(other.beside, self.unit):
+            return False
+        if self.kind == "date":
+            return any(_same_day(one, another) for one in self.meanings for another in other.meanings)
+        return bool(self.meanings & other.meanings)
+
+    def is_like(self, other: Value) -> bool:
+        """Whether both are of one sort: two days, two times, or two amounts of which neither has another's unit."""
+        if {self.kind, other.kind} & {"date", "time"}:
+            return self.kind == other.kind
+        return _sort(self) == _sort(other) or not (self.unit and other.unit)
+
+
+def find_values(text: str) -> list[Value]:
+    """The values of a text in their order; none within a word."""
+    return [_value(match) for match in _VALUE.finditer(text)]
+
+
+def _value(match: re.Match[str]) -> Value:
+    kind: Kind = next(k for k in ("date", "time", "money", "measure", "number") if match[k] is not None)
+    unit, (start, end) = "", match.span(kind)
+    match kind:
+        case "date":
+            meanings = _days(match)
+        case "time":
+            meanings = _minutes(match)
+        case "money":
+            meanings = _numbers(match["amount"] or match["amount_1"])
+            unit = _currency(match["before"] or match["after"])
+        case "measure":
+            meanings = _numbers(match["amount_2"])
+            unit = _UNIT_WORDS.get(match["unit"].casefold(), match["unit"])
+        case _:
+            meanings = _numbers(match["number"])
+    return Value(kind, match[kind], start, end, meanings, unit, match["beside"] or "")
+
+
+def _is_wrong_unit(word: str, unit: str) -> bool:
+    """Whether a word beside a number is meant for a unit that stands there, and is another one: "kmal" for "kcal"."""
+    if not word or not unit or word.casefold() in _NO_UNITS:
+        return False
+    return len(word) <= 2 or OSA.normalized_similarity(word.casefold(), unit.casefold()) >= 0.5
+
+
+def _numbers(text: str) -> frozenset[object]:
+    """What a number can be: "1,234" is 1234 or 1.234."""
+    plain = re.sub("[ \u00a0\u202f'\u2019]", "", text)
+    marks = [mark for mark in plain if mark in ".,"]
+    if len(set(marks)) == 2:  # the last one is the decimal mark
+        whole, _, rest = plain.rpartition(marks[-1])
+        return frozenset({Decimal(f"{re.sub('[.,]', '', whole)}.{rest}").normalize()})
+    if not marks:
+        return frozenset({Decimal(plain).normalize()})
+    together = Decimal(plain.replace(marks[0], "")).normalize()
+    if len(marks) > 1:
+        return frozenset({together})
+    decimal = Decimal(plain.replace(",", ".")).normalize()
+    whole, _, rest = plain.partition(marks[0])
+    is_open = len(rest) == 3 and 1 <= len(whole) <= 3 and whole.strip("0")
+    return frozenset({together, decimal} if is_open else {decimal})
+
+
+def _currency(text: str) -> str:
+    return _SYMBOLS.get(text) or _CURRENCY_WORDS.get(text.casefold()) or text.upper()
+
+
+def _days(match: re.Match[str]) -> frozenset[object]:
+    if match["year"]:
+        return _possible([(int(match["year"]), int(match["month"]), int(match["day"]))])
+    if match["first"]:
+        year = int(match["last"]) + (2000 if len(match["last"]) == 2 else 0)
+        first, second = int(match["first"]), int(match["second"])
+        return _possible([(year, second, first), (year, first, second)])
+    number = 1 if match["month_1"] else 2
+    said = match[f"year_{number}"]
+    month = _MONTHS[match[f"month_{number}"].casefold()]
+    return _possible([(int(said) if said else None, month, int(match[f"day_{number}"]))])
+
+
+def _possible(days: list[tuple[int | None, int, int]]) -> frozenset[object]:
+    return frozenset(day for day in days if 1 <= day[1] <= 12 and 1 <= day[2] <= 31)
+
+
+def _same_day(one: object, other: object) -> bool:
+    (year, *day), (other_year, *other_day) = cast("_Day", one), cast("_Day", other)
+    return day == other_day and (year == other_year or year is None or other_year is None)
+
+
+def _minutes(match: re.Match[str]) -> frozenset[object]:
+    number = next(end for end in ("", "_1", "_2") if match[f"hour{end}"])
+    hour, half = int(match[f"hour{number}"]), match[f"half{number}"]
+    minutes = 60 * hour + int(match[f"minute{number}"] or 0 if number != "_2" else 0)
+    if half:
+        return frozenset({minutes % 720 + (720 if half.casefold() == "p" else 0)})
+    return frozenset({minutes, minutes + 720} if hour < 12 else {minutes})
+
+
+def _sort(value: Value) -> str:
+    return "money" if value.kind == "money" else value.unit.casefold()

@@ -10,13 +10,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from ..errors import InvalidInput
+from pydantic import ValidationError
+
+from ..errors import InvalidInput, StoreError
 from ..memory import Conversation, Memory
 from .backends import Backend, open_backend
 from .chat import Chat
 from .checks.reader import Reader
 from .hooks import Hook, Hooks
 from .toolbox import ToolLike, offered
+from .trigger import UNCALIBRATED, Calibration
 
 if TYPE_CHECKING:
     from .langchain.runnable import AskRunnable
@@ -40,9 +43,11 @@ class Agent:
     ``()`` takes them back.
     ``looks`` is how often it may call one before it must answer. ``check`` holds what an answer claims against the text
     in its pictures (quoted texts, codes, amounts, dates, times): always, never, or where the tool "ocr" is on offer
-    (None); what fails is hedged in the language ``lang`` ("en", "de", "fr", "es"). ``system`` are your standing
-    instructions. ``device``, ``dtype`` and ``quantize`` are for checkpoints; ``chat_format`` names a family
-    where it can't be recognised. Weights are loaded at the first question, or never if none is asked.
+    (None); what fails is hedged in the language ``lang`` ("en", "de", "fr", "es"). ``look_again`` follows a doubtful
+    answer with a zoom and a second answer: always, never, or where the tool "zoom" is on offer (None).
+    ``system`` are your standing instructions. ``device``, ``dtype`` and ``quantize`` are for checkpoints;
+    ``chat_format`` names a family where it can't be recognised. Weights are loaded at the first question, or never if
+    none is asked.
     """
 
     def __init__(
@@ -54,6 +59,7 @@ class Agent:
         hooks: Iterable[Hook] = (),
         looks: int = 3,
         check: bool | None = None,
+        look_again: bool | None = None,
         lang: str = "en",
         system: str | None = None,
         device: str | None = None,
@@ -67,6 +73,7 @@ class Agent:
         self.hooks = Hooks(tuple(hooks))
         self.looks = looks
         self.check = check
+        self.look_again = look_again
         self.lang = lang
         self.reader = Reader()
         self.system = system
@@ -86,6 +93,17 @@ class Agent:
                 assert self._named is not None
                 self._backend = open_backend(self._named, **self._options)
             return self._backend
+
+    def calibration(self) -> Calibration:
+        """When an answer of this model is doubtful: as measured here, as the checkpoint says, or by default."""
+        stored = self.memory.calibrations.get(self.backend.model)
+        if stored is None:
+            return getattr(self.backend, "calibration", None) or UNCALIBRATED
+        try:
+            return Calibration.model_validate(stored)
+        except ValidationError as error:
+            told = f"the calibration of {self.backend.model!r} can't be used; make it again: looktwice calibrate"
+            raise StoreError(told) from error
 
     def chat(self, name: str | None = None) -> Chat:
         """The conversation of that name, created or resumed with all its pictures; without one, a new one."""

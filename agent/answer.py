@@ -72,6 +72,20 @@ class Evidence:
 
 
 @dataclass(frozen=True, slots=True)
+class Signals:
+    """What an answer's tokens tell of how sure it is.
+
+    ``mean`` and ``lowest`` are natural logarithms of token probabilities, ``entropy`` is the largest one in nats;
+    ``declined``: the answer says itself that something can't be read or seen.
+    """
+
+    mean: float
+    lowest: float
+    entropy: float
+    declined: bool
+
+
+@dataclass(frozen=True, slots=True)
 class SeenImage:
     """A picture as the model saw it. ``sha256`` is that of the bytes it stems from; sizes in pixels."""
 
@@ -89,7 +103,8 @@ class Answer:
 
     ``confidence`` is the mean probability (0..1) of the answer's tokens as the model gave them, before any
     grammar or temperature. ``finish`` says why it ended: "stop" is the model's own end, "length" means
-    that ``max_new_tokens`` was reached, "paused" that a call waits for an approval. ``text`` are the model's own words;
+    that ``max_new_tokens`` was reached, "paused" that a call waits for an approval. ``signals`` tell how sure the model
+    was of it. ``text`` are the model's own words;
     the answer as a string hedges what failed its check, in the language ``lang``.
     """
 
@@ -105,6 +120,7 @@ class Answer:
     confidence: float | None = None
     images: tuple[SeenImage, ...] = ()
     notices: tuple[str, ...] = ()
+    signals: Signals | None = None
     lang: str = "en"
 
     @property

@@ -43,9 +43,10 @@ class Chat:
     """A conversation of an agent. Hold as many as you like; two threads may hold the same one.
 
     Every method that asks takes the same keywords: ``looks`` (calls at most), ``tools`` and ``tool_choice``
-    ("auto", "none", or a tool's name), ``check`` (whether the answer's claims are held against the pictures; else as
-    the agent has it), ``cancel`` (an event that stops the answer and keeps it), and those of `Settings`:
-    ``max_new_tokens``, ``temperature``, ``top_p``, ``num_beams``, ``seed``, ``stop``, ``timeout``.
+    ("auto", "none", or a tool's name), ``check`` (whether the answer's claims are held against the pictures) and
+    ``look_again`` (whether a doubtful answer is followed by a closer look; both else as the agent has it), ``cancel``
+    (an event that stops the answer and keeps it), and those of `Settings`: ``max_new_tokens``, ``temperature``,
+    ``top_p``, ``num_beams``, ``seed``, ``stop``, ``timeout``.
     """
 
     def __init__(self, agent: Agent, conversation: Conversation) -> None:
@@ -232,7 +233,9 @@ class Chat:
         untold = [tool.name for tool in wanted.plan.tools if tool.name not in told]
         if untold and wanted.names_tools:
             raise InvalidInput(f"the question was asked without {', '.join(untold)}; ask it anew to offer other tools")
-        plan = replace(wanted.plan, tools=tuple(tool for tool in wanted.plan.tools if tool.name in told))
+        calibration = agent.calibration() if wanted.plan.look_again else None
+        tools = tuple(tool for tool in wanted.plan.tools if tool.name in told)
+        plan = replace(wanted.plan, tools=tools, calibration=calibration)
         emit(Started(agent.backend.model, self.name, turns[-1].id))
         if agent.backend.note:
             emit(Notice(agent.backend.note))
@@ -294,7 +297,12 @@ class Chat:
                 known = (tool.name for tool in tools)
                 raise UnknownName("tool", asked.call.tool, known, hint="offer it again to approve its call")
             settings = {name: value for name, value in state["settings"].items() if value is not None}
-            kept = {**settings, "looks": state["looks"], "check": state.get("check")}
+            kept = {
+                **settings,
+                "looks": state["looks"],
+                "check": state.get("check"),
+                "look_again": state.get("look_again"),
+            }
             checked = self._wanted({**kept, **wanted, "tools": tools})
             checked = replace(checked, names_tools=False)
             with self.memory.atomic():
@@ -359,9 +367,18 @@ class Chat:
             raise UnknownName(
                 "tool", choice, (t.name for t in tools), hint="tool_choice is 'auto', 'any', 'none' or a tool on offer"
             )
-        if check is None:
-            check = any(tool.name == "ocr" for tool in tools)
-        return _Wanted(Plan(looks, tools, Settings.of(**rest), choice, bool(check)), cancel, named is not None)
+        names = {tool.name for tool in tools}
+        again = rest.pop("look_again", None)
+        again = self.agent.look_again if again is None else again
+        plan = Plan(
+            looks,
+            tools,
+            Settings.of(**rest),
+            choice,
+            check="ocr" in names if check is None else bool(check),
+            look_again="zoom" in names if again is None else bool(again),
+        )
+        return _Wanted(plan, cancel, named is not None)
 
 
 class _NotKept(Exception):

@@ -7,25 +7,26 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
+from typing import Any
 
 from ..errors import LookTwiceError
 from ..memory import Conversation, Memory, fold
 from ..memory.parts import Part, TextPart, ToolCallPart, ToolResultPart, Turn
 from ..tools import Tool, ToolResult
 from . import budget
-from .answer import Answer, Evidence, Look, SeenImage, Usage
+from .answer import Answer, Look, SeenImage, Usage
 from .backends.backend import Backend, Done, Settings
 from .calls import Malformed
 from .checks.checker import Checker
 from .checks.reader import Reader
-from .events import Answered, Called, Checked, Emit, Notice, Paused, Returned
+from .events import Answered, Called, Emit, Notice, Paused, Returned
 from .hooks import Cancel, Hooks, ModelRequest, Pause
 from .journal import Journal, result_turn, seen_image, since_question
+from .second_look import Again, SecondLook, Standing
 from .speaker import Said, Speaker
 from .toolbox import Toolbox
+from .trigger import Calibration
 
-_Judged: TypeAlias = tuple[Said, tuple[Evidence, ...]]
 _CUT = " (cut: the context is full)"
 _KEPT_SETTINGS = ("max_new_tokens", "temperature", "top_p", "seed", "stop", "timeout")
 
@@ -34,7 +35,8 @@ _KEPT_SETTINGS = ("max_new_tokens", "temperature", "top_p", "seed", "stop", "tim
 class Plan:
     """What an ask may do. ``looks`` are the calls left, ``choice`` whether one is wanted, or which.
 
-    ``check``: hold the answer's claims against the pictures.
+    ``check``: hold the answer's claims against the pictures. ``look_again``: a doubtful answer brings a second
+    look about, as ``calibration`` has it.
     """
 
     looks: int
@@ -42,12 +44,20 @@ class Plan:
     settings: Settings
     choice: str = "auto"
     check: bool = False
+    look_again: bool = False
+    calibration: Calibration | None = None
 
     def to_json(self) -> dict[str, Any]:
         """What another process needs to go on after a pause."""
         settings = {name: getattr(self.settings, name) for name in _KEPT_SETTINGS}
         tools = [tool.name for tool in self.tools]
-        return {"looks": self.looks, "tools": tools, "settings": settings, "check": self.check}
+        return {
+            "looks": self.looks,
+            "tools": tools,
+            "settings": settings,
+            "check": self.check,
+            "look_again": self.look_again,
+        }
 
 
 class Ask:
@@ -81,9 +91,10 @@ class Ask:
         self._results: dict[str, tuple[ToolResult, tuple[str, ...]]] = {}
         self._toolbox = Toolbox(memory, conversation, hooks, cancel)
         self._speaker = Speaker(backend, hooks, self.journal, self._toolbox, emit=emit, cancel=cancel)
-        self._checker = Checker(memory, reader, self._toolbox.images, plan.tools, self._seconds_left)
+        checker = Checker(memory, reader, self._toolbox.images, plan.tools, self._seconds_left) if plan.check else None
+        self._second = SecondLook(checker, plan.calibration if plan.look_again else None, emit, self._notice)
+        self._demanded = ""
         self._lang = lang
-        self._doubted: _Judged | None = None
 
     def answer(self) -> Answer:
         """Model, call, tool, model again, at most ``looks`` times; the last step always answers in words."""
@@ -91,10 +102,12 @@ class Ask:
             said = self._speaker.say(self._request())
             call, tools, done, parts = said.call, said.tools, said.done, _spoken(said)
             if call is None:
-                said, evidence, again = self._checked(said)
-                if again is None:
-                    return self._finish(said, evidence)
-                call, tools, done, parts = again, self.plan.tools, Done("", "stop", Usage()), [again]
+                judged = self._judged(said)
+                if isinstance(judged, Standing):
+                    return self._finish(judged)
+                if judged.call is None:
+                    continue
+                call, tools, done, parts = judged.call, self.plan.tools, Done("", "stop", Usage()), [judged.call]
             turn = self.journal.said(done, parts)
             try:
                 self.look(call, turn, tools)
@@ -148,7 +161,8 @@ class Ask:
     def _request(self) -> ModelRequest:
         left = self._seconds_left()
         last = self._left <= 0 or self._over or (left is not None and left <= 0)
-        choice = "none" if last else "auto" if self.journal.looks else self.plan.choice
+        choice = "auto" if self.journal.looks else self.plan.choice
+        choice, self._demanded = "none" if last else self._demanded or choice, ""
         settings = replace(self.plan.settings, timeout=None if left is None else max(left, 0.001))
         name, turns = self.journal.conversation.name, tuple(self.journal.turns)
         return ModelRequest(name, turns, self.plan.tools, settings, 0 if last else self._left, choice)
@@ -201,51 +215,23 @@ class Ask:
         rows = self.backend.rows(self._speaker.prompt([*self.journal.turns, turn]))
         return budget.fits(rows, self.backend.context, self.plan.settings.max_new_tokens)
 
-    def _checked(self, said: Said) -> tuple[Said, tuple[Evidence, ...], ToolCallPart | None]:
-        """The answer that stands, with evidence for its claims; or a look that a conflict makes worth while.
-
-        After such a look the second answer stands if it agrees with what can be read where the first one did not.
-        """
-        if not self.plan.check or said.done.finish != "stop" or not said.words:
-            return said, (), None
-        evidence = self._checker.evidence(said.words, said.tokens, self.journal.turns)
-        if self._doubted is not None:
-            return *self._better(self._doubted, (said, evidence)), None
-        call = self._second_look(evidence)
-        if evidence:
-            self._emit(Checked(evidence, again=call is not None))
-        self._doubted = None if call is None else (said, evidence)
-        return said, evidence, call
-
-    def _second_look(self, evidence: Sequence[Evidence]) -> ToolCallPart | None:
-        """The zoom that shows a conflict closely, where the model could have called it itself."""
+    def _judged(self, said: Said) -> Standing | Again:
+        """The answer that stands, or the second look that comes before it."""
         left = self._seconds_left()
-        can_look = self._left > 0 and not self._over and (left is None or left > 0)
-        place = self._checker.where(evidence) if can_look and any(t.name == "zoom" for t in self.plan.tools) else None
-        if place is None:
-            return None
-        call = ToolCallPart(f"check{len(self.journal.looks) + 1}", "zoom", {"image": place[0], "box": place[1]})
-        return None if _same(call) in self._results else call
+        can_zoom = self._left > 0 and not self._over and (left is None or left > 0)
+        can_zoom = can_zoom and any(tool.name == "zoom" for tool in self.plan.tools)
+        judged = self._second.judge(said, self.journal.turns, looks=len(self.journal.looks), can_zoom=can_zoom)
+        if isinstance(judged, Again) and judged.call is None:
+            self._demanded = judged.tool
+        return judged
 
-    def _better(self, first: _Judged, second: _Judged) -> _Judged:
-        """The one of two answers that the pictures' text bears out better; the other one is told."""
-        (said, evidence), (again, found) = first, second
-        gained = _count(found, "agree") > _count(evidence, "agree")
-        if gained and _count(found, "conflict") < _count(evidence, "conflict"):
-            self._emit(Checked(found))
-            self._notice(f"a second look changed the answer; the first was: {said.words}")
-            return second
-        if again.words != said.words:
-            self._notice(f"a second look did not settle it; looking closely, the model said: {again.words}")
-        self._emit(Checked(evidence))
-        return first
-
-    def _finish(self, said: Said, evidence: tuple[Evidence, ...] = ()) -> Answer:
+    def _finish(self, standing: Standing) -> Answer:
         """Keep the answer, then let the hooks change it: whatever they do, it is not lost."""
+        said = standing.said
         for notice in _notices(said, self.plan.settings):
             self._notice(notice)
         answer = self.journal.answer(said.done, said.words, said.done.finish, self._seen())
-        answer = self.journal.finish(said.done, replace(answer, evidence=evidence, lang=self._lang))
+        answer = self.journal.finish(said.done, self._with_judgement(answer, standing))
         if self.journal.memory.conversations.get(self.journal.conversation).head != answer.turn:
             self._notice(f"the conversation went on elsewhere meanwhile; this answer is turn {answer.turn} beside it")
         changed = replace(answer, notices=tuple(self.journal.notices))
@@ -258,6 +244,9 @@ class Ask:
             self.journal.amend(changed)
         self._emit(Answered(changed))
         return changed
+
+    def _with_judgement(self, answer: Answer, standing: Standing) -> Answer:
+        return replace(answer, evidence=standing.evidence, signals=standing.signals, lang=self._lang)
 
     def _pause(self, turn: Turn, call: ToolCallPart | Malformed, reason: str) -> Answer:
         assert isinstance(call, ToolCallPart)
@@ -297,10 +286,6 @@ def _spoken(said: Said) -> list[Part]:
     if isinstance(said.call, ToolCallPart):
         return [*([TextPart(said.words)] if said.words else []), said.call]
     return [TextPart(said.done.text)]
-
-
-def _count(evidence: Sequence[Evidence], verdict: str) -> int:
-    return sum(item.verdict == verdict for item in evidence)
 
 
 def _same(call: ToolCallPart) -> str:

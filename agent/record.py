@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ..errors import StoreError
 from ..memory.parts import Turn
-from .answer import Evidence, Look, SeenImage, Timing, Usage
+from .answer import Evidence, Look, SeenImage, Signals, Timing, Usage
 
 
 class Record(BaseModel):
@@ -22,6 +22,7 @@ class Record(BaseModel):
     confidence: float | None = None
     finish: str | None = None
     notices: tuple[str, ...] = ()
+    signals: Signals | None = None
 
     @classmethod
     def of(cls, turn: Turn) -> Record:

@@ -13,6 +13,7 @@ from typing import BinaryIO, Literal
 
 from ..errors import InvalidInput, StoreError
 from .approvals import Approvals
+from .calibrations import Calibrations
 from .conversations import Conversation, Conversations
 from .database import Database
 from .picture import Picture
@@ -68,6 +69,8 @@ class Memory:
         """The turns: append, update, branch."""
         self.approvals = Approvals(self._db)
         """The calls that wait for a decision: ask, pending, decide."""
+        self.calibrations = Calibrations(self._db)
+        """What was measured of models: get, put."""
 
     @contextmanager
     def atomic(self) -> Generator[None]:

@@ -142,7 +142,12 @@ def tables_and_search(db: sqlite_utils.Database) -> None:
         db.executescript(_SEARCH.format(table=table))
 
 
-_STEPS = (tables_and_search,)
+def calibrations(db: sqlite_utils.Database) -> None:
+    """What was measured of models."""
+    db.executescript("CREATE TABLE calibrations (model TEXT PRIMARY KEY, data TEXT NOT NULL, created REAL NOT NULL);")
+
+
+_STEPS = (tables_and_search, calibrations)
 SCHEMA = len(_STEPS)
 
 

@@ -52,7 +52,8 @@ def test_a_new_file_has_the_schema_and_its_migrations_by_name(tmp_path: Path) ->
     with Memory(tmp_path / "chat.db") as memory:
         assert memory.is_new
     connection = sqlite3.connect(tmp_path / "chat.db")
-    assert connection.execute("SELECT name FROM _sqlite_migrations").fetchall() == [("tables_and_search",)]
+    names = connection.execute("SELECT name FROM _sqlite_migrations ORDER BY rowid").fetchall()
+    assert names == [("tables_and_search",), ("calibrations",)]
     assert connection.execute("PRAGMA user_version").fetchone() == (SCHEMA,)
     assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     connection.close()

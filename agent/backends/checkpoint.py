@@ -17,6 +17,7 @@ from ...errors import LookTwiceError, ModelError, ModelMissing
 from ...tools.tiling import ImageTokens
 from ..formats import Format, family, recognise
 from ..prompt import Style, ToolStyle
+from ..trigger import Calibration
 from . import pocket
 from .encoder import Encoder
 
@@ -28,7 +29,8 @@ class Checkpoint:
     """What is known of a model before its weights are loaded.
 
     ``source`` is a folder or a hub name; ``context`` its length in tokens; ``stops`` the ids that end an
-    answer; ``note`` one sentence on what it can't do, from the checkpoint's own ``looktwice.json``.
+    answer; ``note`` one sentence on what it can't do, and ``calibration`` when its answers are doubtful, both from
+    the checkpoint's own ``looktwice.json``.
     """
 
     name: str
@@ -40,6 +42,7 @@ class Checkpoint:
     stops: tuple[int, ...]
     style: Style
     note: str
+    calibration: Calibration | None = None
 
     @property
     def kind(self) -> str:
@@ -82,6 +85,7 @@ def _checked(model: str, source: str, config: Any, processor: Any, chat_format: 
         stops=_stops(encoder, config),
         style=Style(always_named=own.always_named, tools=own.tools),
         note=own.note,
+        calibration=own.calibration,
     )
 
 
@@ -176,6 +180,7 @@ class _OwnWords(BaseModel):
     always_named: bool = False
     tools: ToolStyle = "schemas"
     note: str = ""
+    calibration: Calibration | None = None
 
 
 def _own_words(source: str) -> _OwnWords:

@@ -20,6 +20,7 @@ from ...errors import InvalidInput, LookTwiceError, ModelError
 from ..answer import Usage
 from ..calls import CLOSE, OPEN, Offer
 from ..prompt import Prompt, Shown, Style
+from ..trigger import Calibration
 from . import kv
 from .backend import Done, Pixels, Row, Settings, Token
 from .checkpoint import Checkpoint
@@ -80,6 +81,11 @@ class LlavaBackend:
     def note(self) -> str:
         """What the checkpoint says that it can't do."""
         return self.checkpoint.note
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """When its answers are doubtful, as the checkpoint says."""
+        return self.checkpoint.calibration
 
     def rows(self, prompt: Prompt) -> list[Row]:
         """The prompt with its exact cost, row by row; no weights are needed."""

@@ -36,6 +36,7 @@ class AgentOptions(TypedDict):
     tools: str | None
     looks: int
     check: bool | None
+    look_again: bool | None
     system: str | None
 
 
@@ -83,6 +84,11 @@ _AGENT = (
         "--check/--no-check",
         default=None,
         help="Hold the answer against the text in the pictures; else where the tool ocr is on offer.",
+    ),
+    click.option(
+        "--look-again/--no-look-again",
+        default=None,
+        help="Follow a doubtful answer with a closer look; else where the tool zoom is on offer.",
     ),
     click.option("--system", metavar="TEXT", help="Instructions for the model."),
 )
@@ -143,6 +149,7 @@ def _agent(given: AgentOptions) -> Agent:
         tools=_tools(given["tools"]),
         looks=given["looks"],
         check=given["check"],
+        look_again=given["look_again"],
         system=given["system"],
     )
 

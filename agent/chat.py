@@ -236,7 +236,8 @@ class Chat:
         calibration = agent.calibration() if wanted.plan.look_again else None
         tools = tuple(tool for tool in wanted.plan.tools if tool.name in told)
         plan = replace(wanted.plan, tools=tools, calibration=calibration)
-        emit(Started(agent.backend.model, self.name, turns[-1].id))
+        may_change = wanted.plan.check or wanted.plan.look_again
+        emit(Started(agent.backend.model, self.name, turns[-1].id, may_change))
         if agent.backend.note:
             emit(Notice(agent.backend.note))
         try:

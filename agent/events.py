@@ -13,11 +13,15 @@ from .answer import Answer, Evidence
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """The question is kept as turn ``turn``; ``model`` begins."""
+    """The question is kept as turn ``turn``; ``model`` begins.
+
+    ``may_change``: words may come that don't stand in the end, since the answer is checked or looked at again.
+    """
 
     model: str
     conversation: str
     turn: int
+    may_change: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from . import budget
 from .answer import Answer, Look, SeenImage, Usage
 from .backends.backend import Backend, Done, Settings
 from .calls import Malformed
+from .checks.addressed import is_addressed
 from .checks.checker import Checker
 from .checks.reader import Reader
 from .events import Answered, Called, Emit, Notice, Paused, Returned
@@ -91,15 +92,21 @@ class Ask:
         self._results: dict[str, tuple[ToolResult, tuple[str, ...]]] = {}
         self._toolbox = Toolbox(memory, conversation, hooks, cancel)
         self._speaker = Speaker(backend, hooks, self.journal, self._toolbox, emit=emit, cancel=cancel)
-        checker = Checker(memory, reader, self._toolbox.images, plan.tools, self._seconds_left) if plan.check else None
-        self._second = SecondLook(checker, plan.calibration if plan.look_again else None, emit, self._notice)
+        checker = Checker(memory, reader, self._toolbox.images, plan.tools, self._seconds_left)
+        self._checker = checker if plan.check else None
+        self._second = SecondLook(self._checker, plan.calibration if plan.look_again else None, emit, self._notice)
         self._demanded = ""
         self._lang = lang
 
     def answer(self) -> Answer:
         """Model, call, tool, model again, at most ``looks`` times; the last step always answers in words."""
         while True:
-            said = self._speaker.say(self._request())
+            try:
+                said = self._speaker.say(self._request())
+            except LookTwiceError as error:
+                if self._second.first is None:
+                    raise
+                return self._finish(self._second.give_up(str(error)))
             call, tools, done, parts = said.call, said.tools, said.done, _spoken(said)
             if call is None:
                 judged = self._judged(said)
@@ -112,7 +119,11 @@ class Ask:
             try:
                 self.look(call, turn, tools)
             except Pause as pause:
-                return self._pause(turn, call, str(pause))
+                if self._second.first is None:
+                    return self._pause(turn, call, str(pause))
+                assert isinstance(call, ToolCallPart)
+                self._keep_result(call, ToolResult.failed("it was not run: a hook wants an approval first"))
+                return self._finish(self._second.give_up("a hook wants an approval for it"))
 
     def go_on(self) -> Answer:
         """Finish what the branch ends with: a question, a result, or an answer that goes on where it broke off."""
@@ -220,7 +231,7 @@ class Ask:
         left = self._seconds_left()
         can_zoom = self._left > 0 and not self._over and (left is None or left > 0)
         can_zoom = can_zoom and any(tool.name == "zoom" for tool in self.plan.tools)
-        judged = self._second.judge(said, self.journal.turns, looks=len(self.journal.looks), can_zoom=can_zoom)
+        judged = self._second.judge(said, self.journal.turns, can_zoom=can_zoom)
         if isinstance(judged, Again) and judged.call is None:
             self._demanded = judged.tool
         return judged
@@ -228,7 +239,7 @@ class Ask:
     def _finish(self, standing: Standing) -> Answer:
         """Keep the answer, then let the hooks change it: whatever they do, it is not lost."""
         said = standing.said
-        for notice in _notices(said, self.plan.settings):
+        for notice in (*_notices(said, self.plan.settings), *self._addressed()):
             self._notice(notice)
         answer = self.journal.answer(said.done, said.words, said.done.finish, self._seen())
         answer = self.journal.finish(said.done, self._with_judgement(answer, standing))
@@ -244,6 +255,13 @@ class Ask:
             self.journal.amend(changed)
         self._emit(Answered(changed))
         return changed
+
+    def _addressed(self) -> Iterator[str]:
+        """What was read that speaks to an assistant: it is text like any other, and the person should know of it."""
+        names = set(self._checker.addressed if self._checker else ())
+        names |= {str(look.arguments.get("image")) for look in self.journal.looks if is_addressed(look.text)}
+        for name in sorted(names):
+            yield f"the picture {name} holds text addressed to an assistant; it was read, not followed"
 
     def _with_judgement(self, answer: Answer, standing: Standing) -> Answer:
         return replace(answer, evidence=standing.evidence, signals=standing.signals, lang=self._lang)

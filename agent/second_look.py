@@ -10,13 +10,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ..memory.parts import ToolCallPart, Turn
+from ..memory.recipe import Box
 from .answer import Evidence, Signals
 from .checks.checker import Checker
 from .events import Checked, Emit
+from .journal import since_question
 from .speaker import Said
 from .trigger import Calibration, signals_of
 
 __all__ = ["Again", "SecondLook", "Standing"]
+
+_OURS = "check"  # what the ids of our own calls begin with
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,47 +59,52 @@ class SecondLook:
         self._calibration = calibration
         self._emit = emit
         self._notice = notice
-        self._first: Standing | None = None
+        self.first: Standing | None = None
+        """The answer that is being looked at again."""
 
-    def judge(self, said: Said, turns: Sequence[Turn], *, looks: int, can_zoom: bool) -> Standing | Again:
+    def judge(self, said: Said, turns: Sequence[Turn], *, can_zoom: bool) -> Standing | Again:
         """The answer that stands, or the look that comes before it.
 
-        ``turns`` is the branch without the answer, ``looks`` how many this question had; ``can_zoom`` says whether the
-        model could call "zoom" now.
+        ``turns`` is the branch without the answer; ``can_zoom`` says whether the model could call "zoom" now.
         """
         answer = Standing(said, signals=signals_of(said.words, said.tokens))
         if said.done.finish != "stop" or not said.words:
-            return self._first or answer
+            return answer if self.first is None else self.give_up("it was cut short")
         if self._checker is not None:
             answer = Standing(said, self._checker.evidence(said.words, said.tokens, turns), answer.signals)
-        if self._first is not None:
-            return self._better(self._first, answer)
-        again = self._again(answer, looks) if can_zoom else None
+        if self.first is not None:
+            return self._better(self.first, answer)
+        again = self._again(answer, turns) if can_zoom else None
         if answer.evidence or again:
             self._emit(Checked(answer.evidence, again=again is not None))
         if again is not None:
-            self._first = answer
+            self.first = answer
         return again or answer
 
-    def _again(self, answer: Standing, looks: int) -> Again | None:
+    def give_up(self, why: str) -> Standing:
+        """The first answer, since the second look came to nothing."""
+        assert self.first is not None
+        self._notice(f"the second look came to nothing, {why}; the first answer stands")
+        return self.first
+
+    def _again(self, answer: Standing, turns: Sequence[Turn]) -> Again | None:
+        looks = [call for turn in since_question(turns) for call in turn.calls]
         place = self._checker.where(answer.evidence) if self._checker else None
-        if place is not None:
+        if place is not None and not any(call.id.startswith(_OURS) for call in looks):
             name, box = place
-            return Again("zoom", ToolCallPart(f"check{looks + 1}", "zoom", {"image": name, "box": box}))
+            return Again("zoom", ToolCallPart(f"{_OURS}{len(looks) + 1}", "zoom", {"image": name, "box": box}))
         if self._calibration is None or looks or answer.signals is None or answer.count("agree"):
             return None
         doubt = self._calibration.doubt(answer.signals)
         if doubt < self._calibration.threshold:
             return None
-        default = (
-            "" if self._calibration.questions else "; this model is not calibrated, see: looktwice calibrate --help"
-        )
+        default = "" if self._calibration.questions else "; this model is not calibrated: looktwice calibrate --help"
         self._notice(f"looking again: the first answer is doubtful ({doubt:.0%}{default})")
         return Again("zoom")
 
     def _better(self, first: Standing, second: Standing) -> Standing:
         """The answer that the pictures' text bears out better, else the surer one; the other one is told."""
-        stands = second if self._is_better(first, second) else first
+        stands = second if _is_better(first, second) else first
         if first.said.words != second.said.words:
             told = f"a second look changed the answer; the first was: {first.said.words}"
             if stands is first:
@@ -105,13 +114,25 @@ class SecondLook:
             self._emit(Checked(stands.evidence))
         return stands
 
-    def _is_better(self, first: Standing, second: Standing) -> bool:
-        if first.count("conflict"):  # what brought the look about
-            return second.count("agree") > first.count("agree") and second.count("conflict") < first.count("conflict")
-        if second.count("conflict"):
-            return False
-        if first.signals is None or second.signals is None:
-            return True
-        if first.signals.declined != second.signals.declined:
-            return first.signals.declined
-        return second.signals.mean >= first.signals.mean
+
+def _is_better(first: Standing, second: Standing) -> bool:
+    """Whether the second answer mends what brought the look about, or is the surer one where nothing can be read."""
+    doubted = [item for item in first.evidence if item.verdict == "conflict"]
+    if doubted:
+        places = [item.box for item in doubted if item.box is not None]
+        there = [item for item in second.evidence if any(_meet(item.box, place) for place in places)]
+        return any(item.verdict == "agree" for item in there) and not any(item.verdict == "conflict" for item in there)
+    if second.count("conflict"):
+        return False
+    if first.signals is None or second.signals is None:
+        return True
+    if first.signals.declined != second.signals.declined:
+        return first.signals.declined
+    return second.signals.mean >= first.signals.mean
+
+
+def _meet(one: Box | None, other: Box) -> bool:
+    """Whether two boxes in pixels of one original overlap."""
+    if one is None:
+        return False
+    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]

@@ -17,8 +17,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from .answer import Signals
 from .backends.backend import Token
 
-__all__ = ["Calibration", "UNCALIBRATED", "signals_of"]
+__all__ = ["ALWAYS", "Calibration", "UNCALIBRATED", "signals_of"]
 
+_LEAST = -100.0  # the natural logarithm for a token that could not be: JSON knows no infinity
 _DECLINED = re.compile(
     r"\b(?:unreadable|illegible|(?:can'?t|cannot|can not|unable to) (?:be )?(?:read|see|make out|tell|seen|determine)"
     r"|not (?:clearly )?(?:legible|readable|visible)|too (?:small|blurr\w*|tiny) to"
@@ -33,7 +34,7 @@ def signals_of(text: str, tokens: Sequence[Token]) -> Signals | None:
     """The signals of an answer; None if its tokens are not known."""
     if not tokens:
         return None
-    logprobs = [token.logprob for token in tokens]
+    logprobs = [max(token.logprob, _LEAST) for token in tokens]
     return Signals(
         mean=round(math.fsum(logprobs) / len(logprobs), 4),
         lowest=round(min(logprobs), 4),
@@ -66,3 +67,5 @@ class Calibration(BaseModel):
 
 UNCALIBRATED = Calibration(model="", weights={"declined": 6.0}, bias=-3.0, threshold=0.5, questions=0)
 """Without a calibration only an answer that declines is looked at again."""
+ALWAYS = Calibration(model="", weights={}, bias=10.0, threshold=1e-6, questions=1)
+"""Every answer is looked at again: what a calibration is fitted against."""

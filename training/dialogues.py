@@ -50,7 +50,7 @@ class Dialogues:
         if kind == "copy":
             return self._copying(rng)
         if kind == "tools":
-            pictures = [self._one(rng, (0.6, 0.25, 0.15)) for _ in range(rng.choice((1, 1, 1, 2)))]
+            pictures = [self._one(rng, (0.7, 0.18, 0.12)) for _ in range(rng.choice((1, 1, 2)))]
             longest += 200 * (len(pictures) - 1)
             return _Dialogue(rng, self._tokenizer, stage, pictures, longest, rng.choice(_TOOLS)).row()
         count = {"one": 1, "two": 2, "three": 3, "four": 4}[kind]
@@ -138,7 +138,7 @@ class _Dialogue:
         scenes = {name: seen.item.scene for name, seen in self._seen.items()}
         scenes |= {name: item.scene for name, (_, item) in self._waiting[:arriving]}
         kind = _drawn(self._rng, self._stage["questions"])
-        if self._tools and self._rng.random() < 0.45:
+        if self._tools and self._rng.random() < 0.6:
             kind = "read"
         if kind == "which":
             which = ask_which(self._rng, list(scenes.values())) if len(scenes) > 1 else None

@@ -16,6 +16,7 @@ import torch
 import transformers
 
 from looktwice import Agent, Answer, Image
+from looktwice.agent.backends import pocket
 
 from .tasks import Case, Task
 
@@ -54,6 +55,7 @@ def evaluate(model: str, tasks: Sequence[Task], count: int, *, threads: int = 1)
         end="",
     )
     print(f"transformers {transformers.__version__}, Pillow {PIL.__version__}; {count} questions a task, greedy")
+    print(_costs(model))
     with Agent(model, memory=":memory:", looks=2) as agent:
         for task in tasks:
             results.append(_measured(agent, task, count))
@@ -78,6 +80,20 @@ def wilson(right: int, asked: int) -> tuple[float, float]:
     middle = (share + z * z / (2 * asked)) / (1 + z * z / asked)
     half = z * math.sqrt(share * (1 - share) / asked + z * z / (4 * asked * asked)) / (1 + z * z / asked)
     return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def _costs(model: str) -> str:
+    """What the checkpoint takes: bytes on disk, and seconds to load, which the first answer waits for."""
+    seconds: list[float] = []
+    with Agent(model, memory=":memory:") as agent:
+        chat = agent.chat()
+        for _ in range(2):
+            began = time.perf_counter()
+            chat.ask("Is there a red circle?")
+            seconds.append(time.perf_counter() - began)
+    folder = pocket.PATH if model == "pocket" else Path(model)
+    size = sum(file.stat().st_size for file in folder.iterdir() if file.is_file())
+    return f"{size / 1e6:.1f} MB on disk; loaded in {seconds[0] - seconds[1]:.2f} s"
 
 
 def _measured(agent: Agent, task: Task, count: int) -> Result:

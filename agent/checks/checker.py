@@ -12,6 +12,7 @@ from ..answer import Evidence
 from ..backends.backend import Token
 from ..journal import since_question
 from ..toolbox import view_of
+from .addressed import is_addressed
 from .claims import find_claims
 from .evidence import check
 from .reader import Reader, within_1000
@@ -40,6 +41,8 @@ class Checker:
         self._images = images
         self._tool = next((tool for tool in tools if tool.name == "ocr"), None)
         self._seconds_left = seconds_left
+        self.addressed: set[str] = set()
+        """The pictures in which text was read that speaks to an assistant."""
 
     def evidence(self, answer: str, tokens: Sequence[Token], turns: Sequence[Turn]) -> tuple[Evidence, ...]:
         """Evidence for each claim of an answer to the branch ``turns``; none without a claim or a picture."""
@@ -54,6 +57,8 @@ class Checker:
         others = [view_of(self._memory, p) for p in images.values() if not p.forgotten and p.key not in keys]
         known = [reading for view in others if (reading := self._reader.known(view, self._tool)) is not None]
         readings = [self._reader.read(view_of(self._memory, p), self._tool, seconds=self._left()) for p in about]
+        texts = {reading.image: "\n".join(piece.text for piece in reading.pieces) for reading in readings}
+        self.addressed |= {name for name, text in texts.items() if is_addressed(text)}
         return check(answer, readings, question=question, claims=claims, elsewhere=known, reread=self._closer)
 
     def where(self, evidence: Sequence[Evidence]) -> tuple[str, list[int]] | None:
@@ -74,7 +79,10 @@ class Checker:
             found = [images[fold(name)] for name in dict.fromkeys(names) if fold(name) in images]
             return [picture for picture in found if not picture.forgotten]
 
-        named = there([*mentions(question), *mentions(answer)])
+        mentioned = [*mentions(question), *mentions(answer)]
+        named = there(mentioned)
+        if mentioned and not named:  # what is meant is gone; another picture must not stand in for it
+            return []
         shown = there([name for turn in turns for name in turn.images]) or list(images.values())
         shown = [picture for picture in shown if picture.recipe is None and not picture.forgotten]
         looked = there([name for turn in since_question(turns) for name in turn.images])

@@ -1,95 +1,37 @@
-"""Claims held against what was read: each with its picture, place and verdict. Pure: texts in, evidence out."""
+"""Claims held against what was read: each with its picture, place and verdict. Pure: texts in, evidence out.
+
+A conflict is told only where something speaks against the claim: another value beside its label, or a text that is
+nearly the same. What merely stands nowhere may have been computed, rounded, translated or known.
+"""
 
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TypeAlias
 
 from ...memory import fold
+from ...memory.recipe import Box
 from ..answer import Evidence, Verdict
 from .claims import Claim, find_claims
 from .matching import nearest, same, standing, words
+from .page import Found, Row, rows_of
 from .readings import Piece, Reading
+from .sentence import EMPTY, Sentence
 from .values import Value, find_values
 
 __all__ = ["Reread", "check"]
 
-Reread: TypeAlias = Callable[[str, tuple[int, int, int, int]], Sequence[Piece]]
+Reread: TypeAlias = Callable[[str, Box], Sequence[Piece]]
 """Reads a box (pixels of the original) of the picture of that name again, closer."""
 
-_CLAUSE = re.compile(
-    r"[;!?\n]|[.,:](?!\d)|(?<!\w)(?:and|und|et|y|but|aber|mais|pero|while|whereas)(?!\w)", re.IGNORECASE
-)
-_SELECTIVE = 3  # rows; a word that stands on more of them tells no place
 _LABEL = 2  # letters
-_DERIVED = re.compile(
-    r"(?<!\w)(?:difference|differs?|sum|average|plus|minus|together|altogether|more|less|cheaper|dearer|change|saved?"
-    r"|each|twice|half|double|Differenz|Unterschied|Summe|zusammen|mehr|weniger|différence|somme|ensemble|plus|moins"
-    r"|diferencia|suma|juntos|más|menos)(?!\w)",
-    re.IGNORECASE,
-)
-# Words that stand in every sentence, and those of questions about what is written: they tell no place on a page.
-_EMPTY_WORDS = """
-a an and any are at be been but by can could did do does for from had has have how i in is it its me much many my no
-not of on or please say says shown show shows so tell that the their there these they this to was were what when where
-which who will with would you your image picture photo read reads written text sign cost costs amount amounts number
-value der die das den dem ein eine ist sind war wie viel was im in auf zu von und oder mit für es kostet steht bild le
-la les un une des du de est sont combien quel quelle dans sur et ou avec pour il elle coûte el los las es son cuánto
-qué en y o con para cuesta
-"""
-_EMPTY = frozenset(_EMPTY_WORDS.split())
-
-
-@dataclass(frozen=True, slots=True)
-class _Row:
-    """A line of a picture: its pieces joined by blanks."""
-
-    reading: Reading
-    pieces: tuple[Piece, ...]
-
-    @property
-    def text(self) -> str:
-        return " ".join(_spaced(piece.text) for piece in self.pieces)
-
-    def between(self, start: int, end: int) -> tuple[Piece, ...]:
-        """The pieces in which that part of the text stands."""
-        found: list[Piece] = []
-        place = 0
-        for piece in self.pieces:
-            length = len(_spaced(piece.text))
-            if place < end and place + length > start:
-                found.append(piece)
-            place += length + 1
-        return tuple(found)
-
-
-@dataclass(frozen=True, slots=True)
-class _Found:
-    """What stands somewhere: the text, its place, and what had to be overlooked to take it for the claim."""
-
-    row: _Row
-    start: int
-    end: int
-    tolerance: str = ""
-
-    @property
-    def read(self) -> str:
-        return self.row.text[self.start : self.end]
-
-    @property
-    def pieces(self) -> tuple[Piece, ...]:
-        return self.row.between(self.start, self.end)
-
-    @property
-    def box(self) -> tuple[int, int, int, int] | None:
-        boxes = [piece.box for piece in self.pieces]
-        if not boxes:
-            return None
-        lefts, tops, rights, bottoms = zip(*boxes, strict=True)
-        return min(lefts), min(tops), max(rights), max(bottoms)
+_LONG = 5  # words
+_REREAD = 4  # places of one answer at most
+_PHONE = 8  # digits that tell one telephone from another
+_ROUNDED = 0.05
+_PRICE = re.compile(r"[.,]\d\d(?!\d)")
 
 
 def check(
@@ -108,17 +50,18 @@ def check(
 
     "agree": it stands there, ``note`` says what had to be overlooked. An amount beside a label must stand beside that
     label: "Bread 1.20" is wrong where 1.20 is the price of milk. "conflict": something else was read there.
-    "unreadable": it may stand where nothing could be read. "unchecked": no picture could be read, or the claim is not
-    about text. Without a picture, or without a claim about text, there is no evidence.
+    "unreadable": it may stand where nothing could be read. "unchecked": no picture could be read, the claim is not
+    about text, or it need not stand there. Without a picture, or without a claim about text, there is no evidence.
     """
     names = [reading.image for reading in (*readings, *elsewhere)]
     found = find_claims(answer, names=names) if claims is None else claims
     if not readings or not any(claim.is_text for claim in found):
         return ()
-    page = _Page(answer, question, found, readings, elsewhere)
+    page = _Page(Sentence(answer, question, found), readings, elsewhere)
     evidence = [page.evidence(claim) for claim in found]
-    if reread is not None and any(_may_be_misread(item) for item in evidence):
-        closer = page.closer(evidence, reread)
+    doubtful = [item for item in evidence if _may_be_misread(item)]
+    if reread is not None and doubtful:
+        closer = page.closer(doubtful, reread)
         evidence = [
             _settled(item, closer.evidence(claim)) if _may_be_misread(item) else item
             for claim, item in zip(found, evidence, strict=True)
@@ -129,222 +72,262 @@ def check(
 class _Page:
     """All that was read, and how an answer's claims are placed in it."""
 
-    def __init__(
-        self,
-        answer: str,
-        question: str,
-        claims: Sequence[Claim],
-        readings: Sequence[Reading],
-        elsewhere: Sequence[Reading],
-    ) -> None:
-        self._answer = answer
-        self._question = question
-        self._claims = claims
+    def __init__(self, sentence: Sentence, readings: Sequence[Reading], elsewhere: Sequence[Reading]) -> None:
+        self._sentence = sentence
         self._readings = readings
         self._elsewhere = elsewhere
-        self._rows = list(_rows(readings))
-        self._words = [frozenset(words(row.text)) for row in self._rows]
-        self._often = Counter(word for row in self._words for word in row)
+        self._rows = rows_of(readings)
+        self._printed = frozenset(word for row in self._rows for word in row.words)
+        self._known: dict[Claim, Evidence] = {}
 
     def evidence(self, claim: Claim) -> Evidence:
         """Where the claim stands, or what stands there instead."""
+        if claim not in self._known:
+            self._known[claim] = self._evidence(claim)
+        return self._known[claim]
+
+    def closer(self, doubtful: Sequence[Evidence], reread: Reread) -> _Page:
+        """The same page with the doubtful places read again."""
+        pieces: dict[tuple[str, Box], Sequence[Piece]] = {}
+        for item in doubtful:
+            if item.box is not None and (item.image, item.box) not in pieces and len(pieces) < _REREAD:
+                pieces[item.image, item.box] = reread(item.image, item.box)
+        readings = [_replaced(reading, pieces) for reading in self._readings]
+        return _Page(self._sentence, readings, self._elsewhere)
+
+    def _evidence(self, claim: Claim) -> Evidence:
         if not claim.is_text:
             return self._of_things(claim)
         if claim.value is not None:
             return self._of_value(claim, claim.value)
         found = [place for row in self._rows if (place := _standing(claim.text, row)) is not None]
-        found = found or list(self._across(claim))
-        return _agreeing(claim, min(found, key=_strain)) if found else self._missed(claim)
-
-    def closer(self, evidence: Sequence[Evidence], reread: Reread) -> _Page:
-        """The same page with the doubtful places read again."""
-        pieces: dict[tuple[str, tuple[int, int, int, int]], Sequence[Piece]] = {}
-        for item in evidence:
-            if _may_be_misread(item) and item.box is not None:
-                pieces[item.image, item.box] = reread(item.image, item.box)
-        readings = [_replaced(reading, pieces) for reading in self._readings]
-        return _Page(self._answer, self._question, self._claims, readings, self._elsewhere)
+        found = found or list(self._across(claim)) or list(self._as_digits(claim))
+        return _agreeing(claim, min(found, key=_strain)) if found else self._missed_text(claim)
 
     def _of_things(self, claim: Claim) -> Evidence:
         """Of what is counted or compared, sides between two texts can be told by where these stand."""
-        if claim.kind == "side":
-            told = self._side(claim)
-            if told is not None:
-                return told
-        return _evidence(claim, self._readings[0].image, None, "", "unchecked", "not about text")
+        told = self._side(claim) if claim.kind == "side" else None
+        return told or _evidence(claim, self._readings[0].image, None, "", "unchecked", "not about text")
 
     def _side(self, claim: Claim) -> Evidence | None:
-        before = [c for c in self._claims if c.end <= claim.start and c.is_text]
-        after = [c for c in self._claims if c.start >= claim.end and c.is_text]
-        if not before or not after or _CLAUSE.search(self._answer[before[-1].end : after[0].start]):
+        neighbours = self._sentence.neighbours(claim)
+        if neighbours is None:
             return None
-        one, other = self.evidence(before[-1]), self.evidence(after[0])
-        if (
-            one.box is None
-            or other.box is None
-            or {one.verdict, other.verdict} != {"agree"}
-            or one.image != other.image
-        ):
+        one, other = map(self.evidence, neighbours)
+        if one.box is None or other.box is None or {one.verdict, other.verdict} != {"agree"}:
             return None
-        is_right = _lies(one.box, other.box, claim.text)
-        read = f"{one.box} and {other.box}"
-        return _evidence(claim, one.image, one.box, read, is_right) if is_right else None
+        is_right = _lies(one.box, other.box, claim.text) if one.image == other.image else None
+        note = f"{one.claim!r} stands at {one.box}, {other.claim!r} at {other.box}"
+        return _evidence(claim, one.image, one.box, "", is_right, note) if is_right else None
 
     def _of_value(self, claim: Claim, value: Value) -> Evidence:
         """An amount, a day or a time: by its label, if there is one, else anywhere."""
-        anywhere = [place for row in self._rows for place in _equal(value, row)]
-        labelled = self._labelled(claim)
+        labelled, is_bound = self._labelled(claim)
         here = [place for row in labelled for place in _equal(value, row)]
         if here:
             return _agreeing(claim, min(here, key=_strain))
-        rivals = [place for row in labelled for place in _alike(value, row) if not self._is_claimed(place, claim)]
-        if rivals and (not anywhere or all(self._is_anothers(place.row, claim) for place in anywhere)):
-            if self._is_derived(claim) and not anywhere:
-                return self._not_found(claim)
-            note = f"stands beside {_label(anywhere[0].row)!r}" if anywhere else ""
-            return _conflicting(claim, rivals[-1], note)
-        return _agreeing(claim, min(anywhere, key=_strain)) if anywhere else self._missed(claim)
+        anywhere = [place for row in self._rows for place in _equal(value, row)]
+        rival = self._rival(claim, value, labelled, anywhere) if is_bound else None
+        if rival is not None:
+            note = f"stands beside {anywhere[0].row.label!r}" if anywhere else ""
+            return _conflicting(claim, rival, note)
+        return _agreeing(claim, min(anywhere, key=_strain)) if anywhere else self._missed_value(claim, value)
 
-    def _labelled(self, claim: Claim) -> list[_Row]:
-        """The rows on which the words around a claim stand, and those under them that have no words of their own."""
-        for near in (self._clause(claim), self._question):
-            wanted = {word for word in words(near) if word not in _EMPTY and len(word) >= _LABEL}
-            weights = [
-                sum(1 / self._often[word] for word in wanted & row if self._often[word] <= _SELECTIVE)
-                for row in self._words
-            ]
-            best = max(weights, default=0)
-            if best > 0:
-                chosen = [place for place, weight in enumerate(weights) if weight == best]
-                return [self._rows[place] for first in chosen for place in self._with_rows_below(first)]
-        return []
+    def _labelled(self, claim: Claim) -> tuple[list[Row], bool]:
+        """The rows on which the words around a claim stand, and whether the claim has to stand there.
 
-    def _with_rows_below(self, first: int) -> Iterator[int]:
-        yield first
-        for place in range(first + 1, len(self._rows)):
-            is_same = self._rows[place].reading is self._rows[first].reading
-            if not is_same or any(len(word) > _LABEL for word in self._words[place]):
-                return
-            yield place
+        Those of the clause, else of the sentence, else of the question: the farther, the less they bind.
+        """
+        rows = self._best_rows(self._sentence.clause(claim))
+        if rows:
+            return rows, True
+        rows = self._best_rows(self._sentence.sentence(claim))
+        if rows:
+            return rows, False
+        is_alone = sum(other.value is not None for other in self._sentence.claims) == 1
+        return self._best_rows(self._sentence.question), is_alone
 
-    def _clause(self, claim: Claim) -> str:
-        """The words around a claim, to the ends of its clause; of claims only those that are words."""
-        start, end = self._bounds(claim)
-        plain, quoted = self._answer, list[str]()
-        for other in self._claims:
-            plain = plain[: other.start] + " " * (other.end - other.start) + plain[other.end :]
-            if other.kind in ("quote", "name") and start <= other.start < end:
-                quoted.append(other.text)
-        return " ".join([plain[start:end], *quoted])
+    def _best_rows(self, near: str) -> list[Row]:
+        wanted = {word for word in words(near) if word not in EMPTY and len(word) >= _LABEL}
+        weights = [sum(row.weight_of.get(word, 0) for word in wanted & row.words) for row in self._rows]
+        best = max(weights, default=0)
+        chosen = [row for row, weight in zip(self._rows, weights, strict=True) if weight == best > 0]
+        return [each for row in chosen for each in (row, *row.below)]
 
-    def _bounds(self, claim: Claim) -> tuple[int, int]:
-        """Where the clause of a claim begins and ends in the answer."""
-        starts = [match.end() for match in _CLAUSE.finditer(self._answer, 0, claim.start)]
-        end = _CLAUSE.search(self._answer, claim.end)
-        return max(starts, default=0), end.start() if end else len(self._answer)
+    def _rival(self, claim: Claim, value: Value, labelled: Sequence[Row], anywhere: Sequence[Found]) -> Found | None:
+        """What stands beside the claim's label in its place; None if nothing speaks against it."""
+        if value.is_year or self._is_excused(claim, value):
+            return None
+        rivals = [place for row in labelled for place in _alike(value, row)]
+        beside = [other for other in self._sentence.beside(claim) if other.value and other.value.is_like(value)]
+        if any(_is_met(place, other.value) for place in rivals for other in beside if other.value):
+            return None  # another claim of the clause is what stands beside the label
+        if not rivals or not all(self._is_anothers(place.row, claim) for place in anywhere):
+            return None
+        is_price = bool(_PRICE.search(value.text)) or value.kind == "money"
+        if anywhere:
+            return rivals[-1] if is_price or value.kind in ("date", "time") else None
+        near = [place for place in rivals if _is_misread(value, place.read)]
+        is_only = len(rivals) == 1 and (is_price or value.kind in ("date", "time"))
+        return near[-1] if near else rivals[0] if is_only else None
 
-    def _is_claimed(self, place: _Found, claim: Claim) -> bool:
-        """Whether another claim of the clause tells what stands there: then it is no other reading of this one."""
-        start, end = self._bounds(claim)
-        beside = [c.value for c in self._claims if c is not claim and c.value and start <= c.start < end]
-        return any(value.equals(other) for value in find_values(place.read) for other in beside)
-
-    def _is_anothers(self, row: _Row, claim: Claim) -> bool:
+    def _is_anothers(self, row: Row, claim: Claim) -> bool:
         """Whether a row has a label, and none of its words stand in the claim's clause or the question."""
-        labels = {word for word in words(row.text) if len(word) > _LABEL and word not in _EMPTY}
-        return bool(labels) and not labels & {*words(self._clause(claim)), *words(self._question)}
+        labels = {word for word in row.words if len(word) >= _LABEL and word not in EMPTY}
+        near = {*words(self._sentence.clause(claim)), *words(self._sentence.question)}
+        return bool(labels) and not labels & near and not self._sentence.is_named_before(claim, labels)
 
-    def _is_derived(self, claim: Claim) -> bool:
-        """Whether the answer computed it: then it need not stand anywhere."""
-        return bool(_DERIVED.search(self._clause(claim)) or _DERIVED.search(self._question))
+    def _is_excused(self, claim: Claim, value: Value) -> bool:
+        """Whether the answer computed or repeated it: then it need not stand anywhere."""
+        echoed = any(value.equals(other) for other in find_values(self._sentence.question))
+        meant = self._sentence.is_rounded(claim) or self._sentence.is_bound(claim)
+        return echoed or meant or self._sentence.is_derived(claim, self._printed)
 
-    def _across(self, claim: Claim) -> Iterator[_Found]:
+    def _across(self, claim: Claim) -> Iterator[Found]:
         """A text that runs over several rows."""
         for reading in self._readings:
-            pieces = tuple(piece for row in reading.rows for piece in row)
-            place = _standing(claim.text, _Row(reading, pieces))
+            row = Row(reading, tuple(piece for pieces in reading.rows for piece in pieces))
+            place = _standing(claim.text, row)
             if place is not None:
                 yield place
 
-    def _missed(self, claim: Claim) -> Evidence:
-        """What is likest to it; else whether it can stand somewhere unread."""
-        likest: tuple[float, _Found] | None = None
+    def _as_digits(self, claim: Claim) -> Iterator[Found]:
+        """A telephone number in another notation: with its country, or without."""
+        digits = re.sub(r"\D", "", claim.text)
+        if claim.kind != "code" or len(digits) < _PHONE or re.search(r"[^\W\d_]|\d\.\d", claim.text):
+            return
+        for row in self._rows:
+            for match in re.finditer(r"[+(]?\d[\d\s()/.-]{6,}\d", row.text):
+                if re.sub(r"\D", "", match.group())[-_PHONE:] == digits[-_PHONE:]:
+                    yield Found(row, *match.span(), "notation")
+
+    def _missed_text(self, claim: Claim) -> Evidence:
+        """A text that stands nowhere: what is likest to it; else whether it can stand somewhere unread."""
+        note = self._elsewhere_note(claim)
+        if self._sentence.is_no_reading(claim) or fold(claim.text) in fold(self._sentence.question):
+            return self._unchecked(claim, note)
+        likest: tuple[float, Found] | None = None
         for row in self._rows:
             near = nearest(claim.text, row.text)
             if near is not None and (likest is None or near.likeness > likest[0]):
-                likest = near.likeness, _Found(row, near.start, near.end)
-        other = next((r for r in self._elsewhere if any(_holds(claim, row) for row in _rows([r]))), None)
-        note = f"stands in {other.image}" if other else ""
-        if likest is not None and not self._is_derived(claim):
-            return _conflicting(claim, likest[1], note)
-        return self._not_found(claim, note)
+                likest = near.likeness, Found(row, near.start, near.end)
+        if likest is None and self._is_paraphrase(claim):
+            return self._unchecked(claim, "not word for word")
+        return _conflicting(claim, likest[1], note) if likest else self._not_found(claim, note)
+
+    def _is_paraphrase(self, claim: Claim) -> bool:
+        """Whether most words of a longer text stand there, in another order or shortened."""
+        said = words(claim.text)
+        known = [word for word in said if any(word.startswith(other) for other in self._printed if len(other) > _LABEL)]
+        return len(said) >= _LONG and len(known) >= len(said) / 2
+
+    def _missed_value(self, claim: Claim, value: Value) -> Evidence:
+        """A value that stands nowhere: one that differs by a digit; else it may have been computed."""
+        note = self._elsewhere_note(claim)
+        if self._sentence.is_rounded(claim):
+            close = [place for row in self._rows for place in _alike(value, row) if _is_near(value, place, _ROUNDED)]
+            if close:
+                return replace(_agreeing(claim, close[0]), note="rounded")
+        if self._is_excused(claim, value) or value.is_year:
+            return self._unchecked(claim, note)
+        others = [other.value for other in self._sentence.claims if other.value is not None]
+        alike = [place for row in self._rows for place in _alike(value, row)]
+        free = [place for place in alike if not any(_is_met(place, other) for other in others)]
+        near = [place for place in free if _is_misread(value, place.read)]
+        near = near or [place for row in self._rows for place in _in_another_unit(value, row)]
+        if not near and value.kind in ("date", "time"):  # seldom computed: another one that stands there is meant
+            near = free
+        if near:
+            return _conflicting(claim, near[0], note)
+        is_read_off = self._sentence.is_bare or not self._rows
+        return self._not_found(claim, note) if is_read_off else self._unchecked(claim, note)
+
+    def _elsewhere_note(self, claim: Claim) -> str:
+        other = next((r for r in self._elsewhere if any(_holds(claim, row) for row in rows_of([r]))), None)
+        return f"stands in {other.image}" if other else ""
+
+    def _unchecked(self, claim: Claim, note: str = "") -> Evidence:
+        problem = next((reading for reading in self._readings if reading.problem), self._readings[0])
+        told = note or problem.problem or "not among the text read"
+        return _evidence(claim, problem.image, None, "", "unchecked", told)
 
     def _not_found(self, claim: Claim, note: str = "") -> Evidence:
-        problem = next((reading for reading in self._readings if reading.problem), None)
         gap = next((reading for reading in self._readings if reading.has_gaps), None)
-        image = (problem or gap or self._readings[0]).image
-        if problem is not None:
-            return _evidence(claim, image, None, "", "unchecked", problem.problem)
-        if not claim.is_reading or self._is_derived(claim):
-            return _evidence(claim, image, None, "", "unchecked", note or "not among the text read")
+        if not claim.is_reading or any(reading.problem for reading in self._readings):
+            return self._unchecked(claim, note)
         if gap is not None:
-            return _evidence(claim, image, None, "", "unreadable", "some text there could not be read")
+            return _evidence(claim, gap.image, None, "", "unreadable", "some text there could not be read")
+        image = self._readings[0].image
         if not self._rows:
             return _evidence(claim, image, None, "", "unreadable", "no text was read there")
         return _evidence(claim, image, None, "", "conflict", note or "not among the text read")
 
 
-def _rows(readings: Sequence[Reading]) -> Iterator[_Row]:
-    for reading in readings:
-        for row in reading.rows:
-            yield _Row(reading, row)
-
-
-def _spaced(text: str) -> str:
-    """With the blank before a time of day, which readers of text often lose: "2026-11-2117:45"."""
-    return re.sub(r"(?<=\d)(?=(?:[01]\d|2[0-3]):[0-5]\d(?!\d))", " ", text)
-
-
-def _standing(text: str, row: _Row) -> _Found | None:
+def _standing(text: str, row: Row) -> Found | None:
     place = standing(text, row.text)
-    return place and _Found(row, place.start, place.end, place.tolerance)
+    return place and Found(row, place.start, place.end, place.tolerance)
 
 
-def _holds(claim: Claim, row: _Row) -> bool:
+def _holds(claim: Claim, row: Row) -> bool:
     return any(True for _ in _equal(claim.value, row)) if claim.value else standing(claim.text, row.text) is not None
 
 
-def _equal(value: Value, row: _Row) -> Iterator[_Found]:
+def _equal(value: Value, row: Row) -> Iterator[Found]:
     """Where a row says the same as the value, read as values and, for look-alikes, as letters."""
+    is_priced = value.kind == "money" and any(other.unit == value.unit for other in row.values)
     found = False
-    for other in find_values(row.text):
-        if value.equals(other):
+    for other in row.values:
+        is_quantity = is_priced and not other.unit and not _PRICE.search(other.text)
+        if value.equals(other) and not is_quantity:
             found = True
-            yield _Found(row, other.start, other.end, _notation(value, other))
+            yield Found(row, other.start, other.end, _notation(value, other))
     if not found:
         place = standing(value.text, row.text)
-        if place is not None and place.tolerance == "look-alike characters":
-            yield _Found(row, place.start, place.end, place.tolerance)
+        is_joined = place is not None and place.tolerance == "" and row.text[place.end : place.end + 1].isalpha()
+        if place is not None and (place.tolerance == "look-alike characters" or is_joined):
+            yield Found(row, place.start, place.end, place.tolerance or "spacing")
 
 
 def _notation(value: Value, other: Value) -> str:
     return "" if value.text == other.text or value.text in other.text or other.text in value.text else "notation"
 
 
-def _alike(value: Value, row: _Row) -> Iterator[_Found]:
+def _alike(value: Value, row: Row) -> Iterator[Found]:
     """The row's values that the claimed one could have been."""
-    likely = [other for other in find_values(row.text) if value.is_like(other)]
-    decimals = [other for other in likely if re.search(r"[.,]\d\d\b", other.text)]
+    likely = [other for other in row.values if value.is_like(other)]
     # A price is meant by a price: quantities and numbers of articles stand beside it.
-    for other in decimals if re.search(r"[.,]\d\d\b", value.text) else likely:
-        yield _Found(row, other.start, other.end)
+    priced = [other for other in likely if _PRICE.search(other.text)]
+    for other in priced if _PRICE.search(value.text) else likely:
+        yield Found(row, other.start, other.end)
 
 
-def _label(row: _Row) -> str:
-    return " ".join(word for word in row.text.split() if not any(char.isdigit() for char in word))
+def _in_another_unit(value: Value, row: Row) -> Iterator[Found]:
+    """The same number in another currency or unit."""
+    for other in row.values:
+        if not value.equals(other) and value.amounts and value.amounts & other.amounts:
+            yield Found(row, other.start, other.end)
 
 
-def _lies(one: tuple[int, int, int, int], other: tuple[int, int, int, int], side: str) -> Verdict | None:
+def _is_met(place: Found, value: Value) -> bool:
+    return any(value.equals(other) for other in find_values(place.read))
+
+
+def _is_near(value: Value, place: Found, share: float) -> bool:
+    return any(value.is_about(other, share) for other in find_values(place.read))
+
+
+def _is_misread(value: Value, read: str) -> bool:
+    """Whether two values are written alike and differ in one digit, or in the places of two."""
+    shapes = [re.sub(r"\d", "0", re.sub(r"[^\d.,:/-]", "", text)).strip(".,:/-") for text in (value.text, read)]
+    one, other = value.digits, re.sub(r"\D", "", read)
+    if shapes[0].replace(",", ".") != shapes[1].replace(",", ".") or len(one) < _LABEL or one == other:
+        return False
+    differing = [place for place, (a, b) in enumerate(zip(one, other, strict=True)) if a != b]
+    is_swapped = len(differing) == 2 and sorted(one) == sorted(other)
+    return len(differing) == 1 or is_swapped
+
+
+def _lies(one: Box, other: Box, side: str) -> Verdict | None:
     """Whether a box lies on that side of another; None where they overlap in that direction."""
     said = side.casefold()
     if re.search(r"left|links|gauche|izquierda", said):
@@ -358,43 +341,40 @@ def _lies(one: tuple[int, int, int, int], other: tuple[int, int, int, int], side
     return "agree" if before else "conflict" if after else None
 
 
-def _strain(found: _Found) -> int:
+def _strain(found: Found) -> int:
     return len(found.tolerance)
 
 
-def _agreeing(claim: Claim, found: _Found) -> Evidence:
+def _agreeing(claim: Claim, found: Found) -> Evidence:
     return _evidence(claim, found.row.reading.image, found.box, found.read, "agree", found.tolerance)
 
 
-def _conflicting(claim: Claim, found: _Found, note: str = "") -> Evidence:
+def _conflicting(claim: Claim, found: Found, note: str = "") -> Evidence:
     return _evidence(claim, found.row.reading.image, found.box, found.read, "conflict", note)
 
 
-def _evidence(
-    claim: Claim, image: str, box: tuple[int, int, int, int] | None, read: str, verdict: Verdict, note: str = ""
-) -> Evidence:
+def _evidence(claim: Claim, image: str, box: Box | None, read: str, verdict: Verdict, note: str = "") -> Evidence:
     return Evidence(image, box, claim.text, read, verdict, claim.kind, (claim.start, claim.end), claim.logprob, note)
 
 
 def _may_be_misread(item: Evidence) -> bool:
-    return item.verdict == "conflict" and item.box is not None
+    return item.verdict == "conflict" and bool(item.read)
 
 
-def _replaced(reading: Reading, again: dict[tuple[str, tuple[int, int, int, int]], Sequence[Piece]]) -> Reading:
+def _replaced(reading: Reading, again: dict[tuple[str, Box], Sequence[Piece]]) -> Reading:
     """A reading in which the pieces inside the boxes are those that were read again."""
     pieces = list(reading.pieces)
-    for (image, box), closer in again.items():
-        if fold(image) != fold(reading.image) or not closer:
-            continue
+    for (image, box), found in again.items():
+        closer = [piece for piece in found if _is_inside(piece.box, box)]
         inside = [piece for piece in pieces if _is_inside(piece.box, box)]
-        if inside:
+        if fold(image) == fold(reading.image) and closer and inside:
             place, row = pieces.index(inside[0]), inside[0].row
             pieces = [piece for piece in pieces if piece not in inside]
             pieces[place:place] = [replace(piece, row=row) for piece in closer]
     return replace(reading, pieces=tuple(pieces))
 
 
-def _is_inside(box: tuple[int, int, int, int], outer: tuple[int, int, int, int]) -> bool:
+def _is_inside(box: Box, outer: Box) -> bool:
     x, y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
     return outer[0] <= x <= outer[2] and outer[1] <= y <= outer[3]
 

@@ -6,12 +6,15 @@ import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from rapidfuzz.distance import OSA
 
 __all__ = ["Nearest", "Place", "nearest", "same", "standing", "words"]
 
 _WORD = re.compile(r"[^\W_]+")
+# What tells one code from another: marks between digits, and signs within a word.
+_TELLING = re.compile(r"(?<=\d)[.,:](?=\d)|(?<=[^\W_])[#!$%*+=?@](?=[^\W_])")
 _LOOK_ALIKES = str.maketrans("oil|", "0111")
 _SHORT = 3  # letters and digits; of fewer, a different one makes another word
 _NEAR = 0.6  # the share of letters in common from which a text is meant to be another
@@ -37,7 +40,13 @@ class Nearest:
 
 def same(one: str, other: str) -> str | None:
     """What has to be overlooked for two texts to be the same: "" for nothing; None if they are not."""
-    return _tolerance(one, other) if _plain(one) == _plain(other) else _with_look_alikes(one, other)
+    if _marks(one) != _marks(other):
+        return None
+    if _plain(one) == _plain(other):
+        return _tolerance(one, other)
+    if _bare(one) == _bare(other):
+        return "accents"
+    return "look-alike characters" if _alike(one) == _alike(other) else None
 
 
 def standing(text: str, within: str) -> Place | None:
@@ -57,22 +66,27 @@ def nearest(text: str, within: str) -> Nearest | None:
 
     Likeness is 1 - d / n, with the optimal string alignment distance d and the longer text's n letters and digits.
     """
-    wanted, best = _plain(text), None
+    wanted, best = _bare(text), None
     for start, end in _windows(text, within, slack=2):
-        likeness = OSA.normalized_similarity(wanted, _plain(within[start:end]))
+        likeness = OSA.normalized_similarity(wanted, _bare(within[start:end]))
         is_near = likeness >= (_NEAR if len(wanted) > _SHORT else 2 / 3)
         if is_near and len(wanted) >= _SHORT and (best is None or likeness > best.likeness):
             best = Nearest(start, end, likeness)
     return best
 
 
+def words(text: str) -> Sequence[str]:
+    """The words of a text, folded, without numbers and accents."""
+    return [word for word in _WORD.findall(_unaccented(text)) if not word[0].isdigit()]
+
+
 def _windows(text: str, within: str, *, slack: int) -> Iterator[tuple[int, int]]:
     """Runs of words in ``within`` that are about as long as the text."""
     length = len(_plain(text))
-    words = [match.span() for match in _WORD.finditer(within)]
-    for first, (start, _) in enumerate(words):
+    places = _places(within)
+    for first, (start, _) in enumerate(places):
         size = 0
-        for left, right in words[first:]:
+        for left, right in places[first:]:
             size += right - left
             if size > length + slack:
                 break
@@ -80,25 +94,42 @@ def _windows(text: str, within: str, *, slack: int) -> Iterator[tuple[int, int]]
                 yield start, right
 
 
+@lru_cache(4096)
+def _places(text: str) -> list[tuple[int, int]]:
+    return [match.span() for match in _WORD.finditer(text)]
+
+
+@lru_cache(4096)
 def _plain(text: str) -> str:
     """Letters and digits alone, in one case; ligatures and full-width forms as their plain letters."""
     return "".join(_WORD.findall(unicodedata.normalize("NFKC", text).casefold()))
+
+
+@lru_cache(4096)
+def _bare(text: str) -> str:
+    return "".join(_WORD.findall(_unaccented(text)))
+
+
+@lru_cache(4096)
+def _unaccented(text: str) -> str:
+    apart = unicodedata.normalize("NFKD", text).casefold()
+    return "".join(char for char in apart if not unicodedata.combining(char))
+
+
+@lru_cache(4096)
+def _alike(text: str) -> str:
+    return _bare(text.replace("|", "l")).translate(_LOOK_ALIKES)
+
+
+@lru_cache(4096)
+def _marks(text: str) -> tuple[str, ...]:
+    """The marks that tell codes apart, each with how many letters and digits stand before it."""
+    plain = unicodedata.normalize("NFKC", text)
+    return tuple(f"{len(_plain(plain[: match.start()]))}{match.group()}" for match in _TELLING.finditer(plain))
 
 
 def _tolerance(one: str, other: str) -> str:
     spaced, other_spaced = (" ".join(unicodedata.normalize("NFKC", text).split()) for text in (one, other))
     if spaced == other_spaced:
         return ""
-    if spaced.casefold() == other_spaced.casefold():
-        return "case"
-    return "spacing"
-
-
-def _with_look_alikes(one: str, other: str) -> str | None:
-    alike = [_plain(text.replace("|", "l")).translate(_LOOK_ALIKES) for text in (one, other)]
-    return "look-alike characters" if alike[0] == alike[1] else None
-
-
-def words(text: str) -> Sequence[str]:
-    """The words of a text, folded, without numbers."""
-    return [word for word in _WORD.findall(unicodedata.normalize("NFKC", text).casefold()) if not word[0].isdigit()]
+    return "case" if spaced.casefold() == other_spaced.casefold() else "spacing"

@@ -19,20 +19,26 @@ if TYPE_CHECKING:
     from ...memory import Memory, Picture
     from ...tools import Tool
     from ..agent import Agent
+    from ..backends import Backend
     from ..chat import Chat, Image
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 
-class AgentOptions(TypedDict):
-    """What is asked of the agent."""
+class ModelOptions(TypedDict):
+    """Which model answers, and how it is loaded."""
 
-    db: str | None
     model: str
     device: str | None
     dtype: str | None
     quantize: str | None
     chat_format: str | None
+
+
+class AgentOptions(ModelOptions):
+    """What is asked of the agent."""
+
+    db: str | None
     tools: str | None
     looks: int
     check: bool | None
@@ -58,8 +64,7 @@ only_chat = click.option("--chat", metavar="NAME", help="Only this conversation.
 json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 plain = click.option("--plain", is_flag=True, help="Labelled lines, no colour. [also: NO_COLOR, ACCESSIBLE]")
 
-_AGENT = (
-    db,
+_MODEL = (
     click.option(
         "--model",
         envvar="LOOKTWICE_MODEL",
@@ -72,6 +77,10 @@ _AGENT = (
     click.option("--dtype", metavar="NAME", help="Such as float32 or bfloat16; else what suits the device."),
     click.option("--quantize", type=click.Choice(["4bit", "8bit"]), help="Load smaller weights; needs bitsandbytes."),
     click.option("--chat-format", metavar="FAMILY", help="chatml, llama3, mistral or vicuna; else recognised."),
+)
+_AGENT = (
+    db,
+    *_MODEL,
     click.option(
         "--tools",
         metavar="NAMES",
@@ -100,6 +109,11 @@ _SETTINGS = (
     click.option("--seed", type=int, metavar="N", help="Makes a temperature over 0 repeatable."),
     click.option("--timeout", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS", help="The longest wait."),
 )
+
+
+def model_options(command: _F) -> _F:
+    """Give a command the options of ``ModelOptions``."""
+    return reduce(lambda wrapped, option: option(wrapped), reversed(_MODEL), command)
 
 
 def agent_options(command: _F) -> _F:
@@ -135,18 +149,11 @@ def open_agent(given: AgentOptions, lines: Lines) -> Agent:
 
 def _agent(given: AgentOptions) -> Agent:
     from ..agent import Agent
-    from ..backends import open_backend
 
     return Agent(
-        open_backend(
-            given["model"],
-            device=given["device"],
-            dtype=given["dtype"],
-            quantize=given["quantize"],
-            chat_format=given["chat_format"],
-        ),
+        open_model(given),
         memory=given["db"],
-        tools=_tools(given["tools"]),
+        tools=named_tools(given["tools"]),
         looks=given["looks"],
         check=given["check"],
         look_again=given["look_again"],
@@ -154,7 +161,20 @@ def _agent(given: AgentOptions) -> Agent:
     )
 
 
-def _tools(given: str | None) -> list[Tool] | None:
+def open_model(given: ModelOptions) -> Backend:
+    """The chosen model; its weights are loaded at the first question. Raises ModelError if there is none."""
+    from ..backends import open_backend
+
+    return open_backend(
+        given["model"],
+        device=given["device"],
+        dtype=given["dtype"],
+        quantize=given["quantize"],
+        chat_format=given["chat_format"],
+    )
+
+
+def named_tools(given: str | None) -> list[Tool] | None:
     """The tools that were named. A module in the current folder is found, as ``python -m`` does."""
     from ...tools import find_tools
 

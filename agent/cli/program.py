@@ -24,10 +24,12 @@ from .output import Lines, answers_apart, printable
 COMMANDS = {
     "approve": ("approve", "List calls that wait for an approval, or decide one and go on."),
     "ask": ("ask", "Ask about pictures and print the answer."),
+    "calibrate": ("calibrate", "Fit when an answer of a model is doubtful."),
     "chat": ("chat", "Talk about pictures, line by line."),
     "check": ("check", "Say what is wrong with pictures: dark, blurred, text cut off."),
     "delete": ("history", "Delete a conversation with its turns and pictures."),
     "doctor": ("doctor", "Say what is installed, what is missing and how to get it."),
+    "eval": ("eval", "Measure whether looking again helps, and what it costs."),
     "export": ("transfer", "Write a conversation with its pictures to one zip file."),
     "forget": ("images", "Remove a picture and its crops from a conversation."),
     "fork": ("history", "Begin a new conversation that shares the turns so far."),

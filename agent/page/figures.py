@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import io
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from PIL import Image
@@ -84,8 +84,8 @@ class Figures:
     def _figure(self, picture: NamedPicture, pixels: Image.Image) -> Safe:
         marks = self._marks[picture.key]
         width, height = _shown_size(pixels.size)
-        img = element("img", src=_data_url(pixels), alt=alternative(picture), width=width, height=height)
-        frame = element("div", img, *([_overlay(pixels.size, marks)] if marks else []), class_="frame")
+        img = element("img", src=data_url(pixels), alt=alternative(picture), width=width, height=height)
+        frame = element("div", img, *([overlay(pixels.size, marks)] if marks else []), class_="frame")
         return element(
             "figure",
             frame,
@@ -133,7 +133,8 @@ def _item(mark: Mark) -> Safe:
     return element("li", _link(mark.target), mark.words.removeprefix(mark.target))
 
 
-def _overlay(size: tuple[int, int], marks: list[Mark]) -> Safe:
+def overlay(size: tuple[int, int], marks: Sequence[Mark]) -> Safe:
+    """Numbered boxes to lie over a picture of ``size`` (width, height) in a ``frame``; their words stand elsewhere."""
     width, height = size
     letter = max(6, round(max(size) / 26))
     drawn = join(_drawn(mark, number, letter) for number, mark in enumerate(marks, start=1))
@@ -158,10 +159,13 @@ def _shown_size(size: tuple[int, int]) -> tuple[int, int]:
     return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
 
 
-def _data_url(pixels: Image.Image) -> Safe:
-    """Fresh bytes of the pixels alone, so that nothing that a camera wrote beside them is passed on."""
+def data_url(pixels: Image.Image, *, longest: int = _LONGEST) -> Safe:
+    """Fresh bytes of the pixels alone, so that nothing that a camera wrote beside them is passed on.
+
+    A picture with a longer side than ``longest`` is scaled down to it.
+    """
     small = pixels.copy()
-    small.thumbnail((_LONGEST, _LONGEST), Image.Resampling.LANCZOS)
+    small.thumbnail((longest, longest), Image.Resampling.LANCZOS)
     png, jpeg = _encoded(small, "PNG", optimize=True), _encoded(small, "JPEG", quality=85)
     mime, data = ("png", png) if len(png) <= 1.5 * len(jpeg) else ("jpeg", jpeg)
     return escape(f"data:image/{mime};base64,{base64.b64encode(data).decode('ascii')}")

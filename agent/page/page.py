@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import re
 from collections.abc import Sequence
-from pathlib import Path
 
 from ...errors import InvalidInput
 from ...memory import Conversation, Memory, fold
 from ...memory.parts import Turn
 from ..record import Record
 from .branch import exchanges
+from .document import document
 from .figures import Figures
 from .markup import Safe, element, join
 from .script import Script
@@ -33,7 +31,8 @@ def render(memory: Memory, conversation: str, *, lang: str = "en") -> str:
         raise InvalidInput(f"{lang!r} is not a language tag; write one such as 'en' or 'pt-BR'")
     found = memory.conversations.get(conversation)
     turns = memory.turns.branch(found.head)
-    return _document(found.name, _body(memory, found, turns, lang))
+    title = f"{found.name}, a conversation about pictures"
+    return document(title, _body(memory, found, turns, lang))
 
 
 def _body(memory: Memory, conversation: Conversation, turns: Sequence[Turn], lang: str) -> Safe:
@@ -77,20 +76,3 @@ def _waiting(figures: Figures) -> Safe:
 def _footer() -> Safe:
     words = "Answers are a model's words about pictures and can be wrong. Kept and printed by looktwice."
     return element("footer", element("p", words))
-
-
-def _document(title: str, body: Safe) -> str:
-    style = (Path(__file__).parent / "style.css").read_text(encoding="utf-8")
-    digest = base64.b64encode(hashlib.sha256(style.encode("utf-8")).digest()).decode("ascii")
-    policy = f"default-src 'none'; img-src data:; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
-    head = element(
-        "head",
-        element("meta", charset="utf-8"),
-        element("meta", http_equiv="Content-Security-Policy", content=policy),
-        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        element("meta", name="referrer", content="no-referrer"),
-        element("meta", name="color-scheme", content="light dark"),
-        element("title", f"{title}, a conversation about pictures"),
-        element("style", Safe(style)),
-    )
-    return f"<!doctype html>\n{element('html', head, element('body', body), lang='en')}\n"

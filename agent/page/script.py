@@ -121,7 +121,8 @@ class Script:
         picture = element("th", element("bdi", item.image), scope="row")
         box = element("td", place(item.box) if item.box else "whole picture")
         verdict = element("td", f"{_SIGNS[item.verdict]} {item.verdict}", class_=item.verdict)
-        return element("tr", picture, box, self._words(item.claim, "td"), self._words(item.read, "td"), verdict)
+        read = self._words(f"{item.read} ({item.note})" if item.read and item.note else item.read or item.note, "td")
+        return element("tr", picture, box, self._words(item.claim, "td"), read, verdict)
 
 
 def _paragraphs(part: TextPart) -> list[str]:

@@ -1,0 +1,67 @@
+"""A calibration from data with known answers: each question answered once, and again after a second look."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from ...memory import Memory
+from ..backends import Backend
+from ..calibration import Case, Report, calibrate
+from ..toolbox import ToolLike
+from .evaluation import Progress, evaluate
+from .results import Scored
+
+__all__ = ["calibrate_on"]
+
+
+def calibrate_on(
+    data: str | os.PathLike[str],
+    model: str | Backend = "pocket",
+    *,
+    memory: Memory | None = None,
+    tools: Iterable[ToolLike] = ("zoom",),
+    cost: float = 0.02,
+    limit: int | None = None,
+    out: str | os.PathLike[str] = ":memory:",
+    seed: int = 0,
+    cancel: threading.Event | None = None,
+    progress: Progress | None = None,
+    **wanted: Any,
+) -> Report:
+    """Fit when an answer of a model is doubtful, and keep that in ``memory`` if one is given.
+
+    Questions at which the model looked by itself are left out: those are never doubted. ``cost`` is the score that a
+    look must bring to be worth it; the rest is as in ``evaluate``. Raises InvalidInput where too little is there to
+    fit.
+    """
+    evaluation = evaluate(
+        data,
+        model,
+        tools=tools,
+        modes=("once", "again"),
+        limit=limit,
+        out=out,
+        seed=seed,
+        cancel=cancel,
+        progress=progress,
+        **wanted,
+    )
+    name = str(evaluation.about["model"])
+    report = calibrate(name, cases_of(evaluation.answers), cost=cost)
+    if memory is not None:
+        memory.calibrations.put(name, report.calibration.model_dump())
+    return report
+
+
+def cases_of(answers: Sequence[Scored]) -> list[Case]:
+    """The questions that were answered in both modes, the first time without a look."""
+    again = {answer.item: answer for answer in answers if answer.mode == "again" and answer.score is not None}
+    return [
+        Case(once.signals, once.score, again[once.item].score or 0.0)
+        for once in answers
+        if once.mode == "once" and once.item in again and not once.looks
+        if once.signals is not None and once.score is not None
+    ]

@@ -91,8 +91,7 @@ class SecondLook:
         looks = [call for turn in since_question(turns) for call in turn.calls]
         place = self._checker.where(answer.evidence) if self._checker else None
         if place is not None and not any(call.id.startswith(_OURS) for call in looks):
-            name, box = place
-            return Again("zoom", ToolCallPart(f"{_OURS}{len(looks) + 1}", "zoom", {"image": name, "box": box}))
+            return Again("zoom", _zoom(place, looks))
         if self._calibration is None or looks or answer.signals is None or answer.count("agree"):
             return None
         doubt = self._calibration.doubt(answer.signals)
@@ -100,7 +99,8 @@ class SecondLook:
             return None
         default = "" if self._calibration.questions else "; this model is not calibrated: looktwice calibrate --help"
         self._notice(f"looking again: the first answer is doubtful ({doubt:.0%}{default})")
-        return Again("zoom")
+        place = self._checker.related(turns) if self._checker else None
+        return Again("zoom", None if place is None else _zoom(place, looks))
 
     def _better(self, first: Standing, second: Standing) -> Standing:
         """The answer that the pictures' text bears out better, else the surer one; the other one is told."""
@@ -113,6 +113,11 @@ class SecondLook:
         if stands.evidence:
             self._emit(Checked(stands.evidence))
         return stands
+
+
+def _zoom(place: tuple[str, list[int]], looks: Sequence[ToolCallPart]) -> ToolCallPart:
+    name, box = place
+    return ToolCallPart(f"{_OURS}{len(looks) + 1}", "zoom", {"image": name, "box": box})
 
 
 def _is_better(first: Standing, second: Standing) -> bool:

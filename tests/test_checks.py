@@ -406,6 +406,15 @@ def test_a_second_look_that_fails_leaves_the_first_answer() -> None:
     assert (answer.finish, [item.verdict for item in answer.evidence]) == ("stop", ["conflict"])
 
 
+def test_a_doubtful_answer_is_looked_up_where_the_question_leads() -> None:
+    answer, _, _ = asked("I can't read it.", "The milk is 1.20.", question="How much is the milk on @bill?")
+    (look,) = answer.looks
+    left, top, right, bottom = look.arguments["box"]
+    assert left < 100 < 900 < right  # the whole row: its label and its price
+    assert 400 < (top + bottom) / 2 < 520  # and a margin around it
+    assert str(answer) == "The milk is 1.20."
+
+
 def test_a_forgotten_picture_is_not_checked_against_another() -> None:
     agent = Agent(ScriptedBackend([]), memory=":memory:")
     chat = agent.chat()

@@ -43,7 +43,7 @@ def main() -> None:
 def _run(step: str, settings: Settings, options: argparse.Namespace) -> None:
     if step == "evaluate":
         checkpoint = options.checkpoint or str(settings.folder / "checkpoint")
-        results = evaluate(checkpoint, tasks(_held_out(settings)), options.questions)
+        results = evaluate(checkpoint, tasks(_held_out(settings)), options.questions, workers=os.cpu_count() or 1)
         save(results, settings.folder / "results.json")
         print(table(results))
         return

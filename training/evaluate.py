@@ -8,7 +8,9 @@ import platform
 import random
 import time
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
+from multiprocessing import get_context
 from pathlib import Path
 
 import PIL
@@ -46,21 +48,24 @@ class Result:
         return share <= self.gate if self.is_limit else share >= self.gate
 
 
-def evaluate(model: str, tasks: Sequence[Task], count: int, *, threads: int = 1) -> list[Result]:
-    """Ask each task's questions, each in a conversation of its own; prints each result as it comes."""
-    torch.set_num_threads(threads)
-    results: list[Result] = []
-    print(
-        f"{platform.machine()}, {threads} thread(s), Python {platform.python_version()}, torch {torch.__version__}, ",
-        end="",
-    )
+def evaluate(model: str, tasks: Sequence[Task], count: int, *, workers: int = 1) -> list[Result]:
+    """Ask each task's questions, each in a conversation of its own; prints each result as it comes.
+
+    With several workers each is a process of its own; all compute with one thread.
+    """
+    print(f"{platform.machine()}, one thread, Python {platform.python_version()}, torch {torch.__version__}, ", end="")
     print(f"transformers {transformers.__version__}, Pillow {PIL.__version__}; {count} questions a task, greedy")
     print(_costs(model))
-    with Agent(model, memory=":memory:", looks=2) as agent:
-        for task in tasks:
-            results.append(_measured(agent, task, count))
-            print(_line(results[-1]), flush=True)
-    return results
+    work = [model] * len(tasks), tasks, [count] * len(tasks)
+    if workers == 1:
+        return [_told(result) for result in map(_measured, *work)]
+    with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
+        return [_told(result) for result in pool.map(_measured, *work)]
+
+
+def _told(result: Result) -> Result:
+    print(_line(result), flush=True)
+    return result
 
 
 def table(results: Sequence[Result]) -> str:
@@ -96,18 +101,22 @@ def _costs(model: str) -> str:
     return f"{size / 1e6:.1f} MB on disk; loaded in {seconds[0] - seconds[1]:.2f} s"
 
 
-def _measured(agent: Agent, task: Task, count: int) -> Result:
+def _measured(model: str, task: Task, count: int) -> Result:
+    torch.set_num_threads(1)
     rng = random.Random(f"{_SEED} {task.name}")
     right, seconds, wrong = 0, list[float](), list[tuple[str, str, str]]()
-    for _ in range(count):
-        case = task.draw(rng)
-        began = time.perf_counter()
-        answer = _ask(agent, case)
-        seconds.append(time.perf_counter() - began)
-        if task.judge(answer, case):
-            right += 1
-        elif len(wrong) < 12:
-            wrong.append((case.steps[-1].question, case.right, answer.text))
+    with Agent(model, memory=":memory:", looks=2, look_again=False) as agent:
+        for place in range(-1, count):  # the first one loads the weights and isn't counted
+            case = task.draw(random.Random(0) if place < 0 else rng)
+            began = time.perf_counter()
+            answer = _ask(agent, case)
+            if place < 0:
+                continue
+            seconds.append(time.perf_counter() - began)
+            if task.judge(answer, case):
+                right += 1
+            elif len(wrong) < 12:
+                wrong.append((case.steps[-1].question, case.right, answer.text))
     seconds.sort()
     spent = seconds[len(seconds) // 2], seconds[int(0.95 * (len(seconds) - 1))]
     times = (round(1000 * spent[0], 1), round(1000 * spent[1], 1))

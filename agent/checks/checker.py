@@ -14,9 +14,9 @@ from ..journal import since_question
 from ..toolbox import view_of
 from .addressed import is_addressed
 from .claims import find_claims
-from .evidence import check
+from .evidence import check, related
 from .reader import Reader, within_1000
-from .readings import Piece
+from .readings import Piece, Reading
 
 __all__ = ["Checker"]
 
@@ -52,11 +52,10 @@ class Checker:
         about = self._about(question, answer, turns)
         if not about or not any(claim.is_text for claim in claims):  # nothing is read for nothing
             return ()
-        self._learn(turns)
         keys = {picture.key for picture in about}
         others = [view_of(self._memory, p) for p in images.values() if not p.forgotten and p.key not in keys]
         known = [reading for view in others if (reading := self._reader.known(view, self._tool)) is not None]
-        readings = [self._reader.read(view_of(self._memory, p), self._tool, seconds=self._left()) for p in about]
+        readings = self._read(about, turns)
         texts = {reading.image: "\n".join(piece.text for piece in reading.pieces) for reading in readings}
         self.addressed |= {name for name, text in texts.items() if is_addressed(text)}
         return check(answer, readings, question=question, claims=claims, elsewhere=known, reread=self._closer)
@@ -70,6 +69,20 @@ class Checker:
                 if root is not None:
                     return root.name, within_1000(item.box, (root.width, root.height), margin=_AROUND)
         return None
+
+    def related(self, turns: Sequence[Turn]) -> tuple[str, list[int]] | None:
+        """The picture, and the box in it (0..1000), of the text that the question is about; None if none is."""
+        question = next((turn.text for turn in reversed(turns) if turn.role == "user"), "")
+        found = related(question, self._read(self._about(question, "", turns), turns))
+        root = self._root(self._images()[fold(found[0])]) if found else None
+        if found is None or root is None:
+            return None
+        return root.name, within_1000(found[1], (root.width, root.height), margin=_AROUND)
+
+    def _read(self, pictures: Sequence[NamedPicture], turns: Sequence[Turn]) -> list[Reading]:
+        self._learn(turns)
+        views = [view_of(self._memory, picture) for picture in pictures]
+        return [self._reader.read(view, self._tool, seconds=self._left()) for view in views]
 
     def _about(self, question: str, answer: str, turns: Sequence[Turn]) -> list[NamedPicture]:
         """The pictures that are named, else all that were shown; and the crops that this question's looks brought."""

@@ -21,7 +21,7 @@ from .readings import Piece, Reading
 from .sentence import EMPTY, Sentence
 from .values import Value, find_values
 
-__all__ = ["Reread", "check"]
+__all__ = ["Reread", "check", "related"]
 
 Reread: TypeAlias = Callable[[str, Box], Sequence[Piece]]
 """Reads a box (pixels of the original) of the picture of that name again, closer."""
@@ -148,11 +148,7 @@ class _Page:
         return self._best_rows(self._sentence.question), is_alone
 
     def _best_rows(self, near: str) -> list[Row]:
-        wanted = {word for word in words(near) if word not in EMPTY and len(word) >= _LABEL}
-        weights = [sum(row.weight_of.get(word, 0) for word in wanted & row.words) for row in self._rows]
-        best = max(weights, default=0)
-        chosen = [row for row, weight in zip(self._rows, weights, strict=True) if weight == best > 0]
-        return [each for row in chosen for each in (row, *row.below)]
+        return [each for row in _rows_about(near, self._rows) for each in (row, *row.below)]
 
     def _rival(self, claim: Claim, value: Value, labelled: Sequence[Row], anywhere: Sequence[Found]) -> Found | None:
         """What stands beside the claim's label in its place; None if nothing speaks against it."""
@@ -261,6 +257,27 @@ class _Page:
         if not self._rows:
             return _evidence(claim, image, None, "", "unreadable", "no text was read there")
         return _evidence(claim, image, None, "", "conflict", note or "not among the text read")
+
+
+def related(question: str, readings: Sequence[Reading]) -> tuple[str, Box] | None:
+    """The picture and the box (pixels of the original) of the row that a question is most about, by its words.
+
+    None if it is about none, or about several of one picture or more alike.
+    """
+    rows = _rows_about(question, rows_of(readings))
+    if len(rows) != 1:
+        return None
+    pieces = [piece.box for row in (rows[0], *rows[0].below[:1]) for piece in row.pieces]
+    lefts, tops, rights, bottoms = zip(*pieces, strict=True)
+    return rows[0].reading.image, (min(lefts), min(tops), max(rights), max(bottoms))
+
+
+def _rows_about(near: str, rows: Sequence[Row]) -> list[Row]:
+    """The rows on which the words stand, rare ones counting more; several if they are equal."""
+    wanted = {word for word in words(near) if word not in EMPTY and len(word) >= _LABEL}
+    weights = [sum(row.weight_of.get(word, 0) for word in wanted & row.words) for row in rows]
+    best = max(weights, default=0)
+    return [row for row, weight in zip(rows, weights, strict=True) if weight == best > 0]
 
 
 def _standing(text: str, row: Row) -> Found | None:

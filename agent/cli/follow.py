@@ -14,7 +14,7 @@ from ...errors import InvalidInput, UnknownName
 from ...memory.parts import ToolCallPart
 from ..answer import Answer, Evidence
 from ..events import Answered, Called, Checked, Event, Notice, Paused, Returned, Started, Text
-from .output import Lines
+from .output import Lines, answers
 
 if TYPE_CHECKING:
     from ...memory import Approval
@@ -114,25 +114,63 @@ def follow(
     ``quiet``: none of its words on standard output. ``label`` stands before its first word. ``known`` are lines
     that were told before and aren't told again. ``loading``: until the model does something it is being loaded.
     """
+    words = _Words(lines, label, quiet=quiet)
     try:
         with Progress(lines, LOADING if loading else _WORKING) as progress:
             for event in events:
                 progress.rest()
                 if not isinstance(event, Started | Notice):
                     progress.doing = _WORKING
+                words.hear(event)
                 if isinstance(event, Answered):
                     return event.answer
-                if isinstance(event, Text):
-                    if not quiet:
-                        lines.answer(event.text, label)
-                    continue
-                _tell(event, lines, known)
-                progress.watch()
+                if not isinstance(event, Text):
+                    _tell(event, lines, known)
+                    progress.watch()
     finally:
         if isinstance(events, Generator):  # left early: the answer so far is kept before the database is closed
             events.close()
         lines.close()
     raise RuntimeError("the agent's events ended without an answer")
+
+
+class _Words:
+    """The words of an answer on standard output.
+
+    A terminal shows them as they come, and once more if others stand in the end. Whatever else reads standard output
+    gets only those that stand.
+    """
+
+    def __init__(self, lines: Lines, label: str, *, quiet: bool) -> None:
+        self._lines = lines
+        self._label = label
+        self._quiet = quiet
+        self._held = False
+        self._said = ""
+
+    def hear(self, event: Event) -> None:
+        """Show what an event says of the words."""
+        match event:
+            case Started():
+                self._held = event.may_change and not answers().isatty()
+            case Called() | Checked(again=True):
+                self._said = ""
+            case Text(text):
+                self._said += text
+                if not self._quiet and not self._held:
+                    self._lines.answer(text, self._label)
+            case Answered(answer):
+                self._end(str(answer))
+            case _:
+                pass
+
+    def _end(self, standing: str) -> None:
+        heard = self._said.strip()
+        if standing.strip().endswith(heard):  # or all of it, but for what was said before it broke off
+            standing = heard if self._held else ""
+        if standing and not self._quiet:
+            self._lines.close()
+            self._lines.answer(standing, self._label)
 
 
 @contextmanager

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from ...errors import InvalidInput
 from ...memory import Memory
 from ..backends import Backend
 from ..calibration import Case, Report, calibrate
@@ -49,6 +50,8 @@ def calibrate_on(
         progress=progress,
         **wanted,
     )
+    if not evaluation.is_whole:
+        raise InvalidInput("stopped before every question was asked; the same command goes on, and fits then")
     name = str(evaluation.about["model"])
     report = calibrate(name, cases_of(evaluation.answers), cost=cost)
     if memory is not None:

@@ -45,15 +45,20 @@ TOUR = (
     ),
     Step(
         "The sign in this picture is too small to be read at first sight. With a tool on offer the model looks again:"
-        " it cuts out a part, sees it enlarged, and answers then.",
-        'looktwice ask -i street.png "Zoom into the sign in @street." --chat tour --tools zoom',
+        " it cuts out a part, sees it enlarged, and answers then. Nobody tells it to.",
+        'looktwice ask -i street.png "What does the sign in @street say?" --chat tour --tools zoom',
         (r"^tool: zoom\(image=\"street\"", r"picture street\.zoom1$", r"^STOP$"),
     ),
     Step(
-        "Printed text is read by OCR, on this computer; --tool-choice demands the call. The reading stands in the"
-        " line that begins with 'tool:'. The pocket model can't use it yet, so the answer under it is worth nothing.",
+        "With OCR on offer it has the text read, on this computer, and what it then says is held against the picture.",
+        'looktwice ask -i street.png "What does the sign in @street say?" --chat sign --tools ocr',
+        (r"^tool: ocr\(image=\"street\"", r"^STOP$", r"^check: 'STOP' in street .*: agree$"),
+    ),
+    Step(
+        "A bill is more than this small model knows: its answer is wrong, and the check says so beside it. The text"
+        " that was read stands in the line that begins with 'tool:'.",
         'looktwice ask -i bill.png "Read @bill with ocr." --chat receipt --tools ocr --tool-choice ocr',
-        (r"^tool: ocr\(image=\"bill\"", r"^tool: ocr brought: .*CORNER CAFE.*TOTAL 12\.10"),
+        (r"^tool: ocr\(image=\"bill\"", r"^tool: ocr brought: .*CORNER CAFE.*TOTAL 12\.10", r"^check: .*: conflict"),
     ),
     Step(
         "Pictures are kept in the database, byte for byte. The files may go.",
@@ -88,9 +93,9 @@ WELCOME = """
 looktwice puts pictures into a conversation, gives them names, and lets a model look again before it answers.
 
 The model of this tour is 'pocket', which ships with looktwice. It answers rightly about the colour, the shape and the
-place of drawn shapes. It counts and reads signs with mistakes, zooms to the right place about once in five times, can't
-use what OCR read, and knows nothing of photos, people or documents. It always answers, also where its answer means
-nothing. For real pictures load a public checkpoint: docs/models.md says how.
+place of drawn shapes, in one picture or in several, by name. It reads most signs, a small one through a tool about
+every other time, counts with mistakes, and knows nothing of photos, people or documents. It always answers, also where
+its answer means nothing. For real pictures load a public checkpoint: docs/models.md says how.
 
 Everything happens in the folder ./demo. Lines that begin with 'status:' or 'tool:' go to standard error, answers to
 standard output.

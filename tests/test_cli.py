@@ -508,7 +508,7 @@ def test_chat_answers_lines_with_labels(run: Run) -> None:
 
 def test_chat_names_the_model_once(run: Run) -> None:
     draw("photo.png", "red", "blue")
-    result = run("chat", "-i", "photo.png", stdin="What colour is the circle?\nAnd the square?\n")
+    result = run("chat", "-i", "photo.png", stdin="What colour is the circle?\nWhat colour is the square?\n")
     assert result.stdout.splitlines()[1::2] == ["assistant: red", "assistant: blue"]
     assert result.stderr.count("pocket answers") == 1
     assert result.stderr.count("pocket knows") == 1

@@ -26,6 +26,15 @@ __all__ = [
 ]
 
 
+# What the text reader says where shapes or boards look to it like writing.
+_BLIND_SPOTS = (
+    "Not fully read: 1 place holds other text",
+    "Not fully read: {} places hold other text",
+    "Not fully read: scores are low",
+)
+_SCRIPTS = "; this engine reads Latin, Chinese and Japanese script only\n"
+
+
 def some_text(rng: random.Random) -> str:
     """A text to be read and copied: a word or two, letters, a number."""
     return " ".join(random_text(rng) for _ in range(rng.choice((1, 1, 1, 2))))
@@ -136,6 +145,8 @@ def put_ocr_result(rng: random.Random, writer: Writer, name: str, text: str) -> 
     writer.words('"\n')
     if text and rng.random() < 0.25:
         writer.words(f'Uncertain: "{text}" (0.{rng.randint(60, 96)})\n')
+    if rng.random() < 0.3:
+        writer.words(rng.choice(_BLIND_SPOTS).format(rng.randint(2, 5)) + _SCRIPTS)
     writer.control("</tool_response>")
     writer.control(END)
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from ..errors import InvalidInput
 from .answer import Signals
-from .trigger import Calibration
+from .trigger import UNCALIBRATED, Calibration
 
 __all__ = ["Bin", "Case", "Policy", "Report", "calibrate"]
 
@@ -109,9 +109,12 @@ def _regression(cases: Sequence[Case]) -> tuple[dict[str, float], float]:
         found = found - step
         if float(np.abs(step).max()) < 1e-9:
             break
-    weights = found[:-1] / spread
+    weights = np.where(values.std(0) > 0, found[:-1] / spread, 0.0)
     bias = float(found[-1] - weights @ middle)
-    return {name: round(float(weight), 6) for name, weight in zip(_NAMES, weights, strict=True)}, round(bias, 6)
+    fitted = {name: round(float(weight), 6) for name, weight in zip(_NAMES, weights, strict=True)}
+    constant = {name for name, value in zip(_NAMES, values.std(0), strict=True) if not value}
+    # What the data has no example of keeps the weight that it has without any data.
+    return fitted | {name: UNCALIBRATED.weights.get(name, 0.0) for name in constant}, round(bias, 6)
 
 
 def _threshold(fit: Calibration, cases: Sequence[Case], cost: float) -> float:

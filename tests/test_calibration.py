@@ -9,6 +9,7 @@ import pytest
 
 from looktwice.agent.answer import Signals
 from looktwice.agent.calibration import Case, calibrate
+from looktwice.agent.trigger import UNCALIBRATED
 from looktwice.errors import InvalidInput
 
 
@@ -46,6 +47,13 @@ def test_looks_that_only_harm_are_never_taken() -> None:
     report = calibrate("m", cases(400, gain=0.0, harm=0.3))
     assert report.calibration.threshold == 1.0
     assert report.policies[2].score == pytest.approx(report.policies[0].score, abs=0.01)
+
+
+def test_a_signal_without_an_example_keeps_its_default_weight() -> None:
+    fit = calibrate("m", cases(400)).calibration  # none of these answers declines
+    assert fit.weights["declined"] == UNCALIBRATED.weights["declined"]
+    sure, declining = (Signals(-0.01, -0.01, 0.0, declined) for declined in (False, True))
+    assert fit.doubt(sure) < fit.threshold < fit.doubt(declining)
 
 
 def test_a_fit_survives_answers_that_are_told_apart_perfectly() -> None:

@@ -87,7 +87,7 @@ def test_without_a_calibration_only_an_answer_that_declines_is_doubted() -> None
     assert (answer.text, answer.looks) == ("STEP", ())
     answer, _ = asked(("I can't read the sign.", -0.1), (ZOOM, -0.1), ("STOP", -0.5), calibration=None)
     assert answer.text == "STOP"
-    assert answer.notices[0].endswith("this model is not calibrated, see: looktwice calibrate --help)")
+    assert answer.notices[0].endswith("this model is not calibrated: looktwice calibrate --help)")
 
 
 def test_an_answer_that_declines_after_looking_gives_way_to_the_first() -> None:

@@ -109,6 +109,18 @@ def test_read_aloud_takes_pictures_and_a_question(play: Play) -> None:
     assert "Answer: yellow. The model is sure." in said
 
 
+def test_the_gallery_asks_and_draws(play: Play) -> None:
+    assert play("gallery.py", "tour.png") == [
+        "What colour is the circle in @wall? red",
+        "Where is the blue square in @wall? bottom right",
+        "What colour is the circle in @door? yellow",
+        "What shape is orange in @door? triangle",
+        "What does the sign in @street say? STOP  (after zoom)",
+    ]
+    with Image.open("tour.png") as drawn, Image.open(EXAMPLES.parent / "docs" / "tour.png") as shown:
+        assert drawn.size == shown.size
+
+
 def test_a_typed_total_is_checked_without_a_model(play: Play) -> None:
     said = [re.sub(r"\(\d+, \d+, \d+, \d+\)", "BOX", line) for line in play("check_total.py")]
     assert said == [

@@ -12,7 +12,7 @@ _ADDRESSED = re.compile(
     r"|(?:ignoriere?|vergiss)\s+(?:\w+\s+){0,3}(?:anweisung|frage|regel)"
     r"|(?:ignore[zr]?|oublie[zr]?)\s+(?:\w+\s+){0,3}(?:instruction|question|consigne)"
     r"|(?:ignora|olvida)\s+(?:\w+\s+){0,3}(?:instruc|pregunta|regla)"
-    r"|(?:^|\n)\s*(?:system|assistant|developer)\s*(?:prompt|message)?\s*:"
+    r"|(?:^|[\n\"'])\s*(?:system|assistant|developer)\s*(?:prompt|message)?\s*:"
     r"|</?\s*(?:tool_?(?:call|response)|system|assistant)|<\|\w+\|>|\[/?INST\]"
     r"|\b(?:you are|act as|pretend to be)\s+(?:an?|the|now|my)\s+(?:\w+\s+){0,2}(?:assistant|ai\b|model|bot|agent)"
     r"|\b(?:call|use|run|invoke)\s+(?:the\s+)?(?:tool|function|zoom|ocr)\b|\bdear\s+(?:ai|assistant|model)\b"

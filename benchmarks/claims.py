@@ -142,7 +142,7 @@ def share(flags: list[bool]) -> str:
         (p + z * z / 2 / n) / (1 + z * z / n),
         z * (p * (1 - p) / n + z * z / 4 / n / n) ** 0.5 / (1 + z * z / n),
     )
-    return f"{100 * p:.1f} % [{100 * (middle - half):.1f}, {100 * (middle + half):.1f}]  n={n}"
+    return f"{100 * p:.1f} % [{100 * max(0.0, middle - half):.1f}, {100 * min(1.0, middle + half):.1f}]  n={n}"
 
 
 if __name__ == "__main__":

@@ -104,8 +104,8 @@ class Answer:
     ``confidence`` is the mean probability (0..1) of the answer's tokens as the model gave them, before any
     grammar or temperature. ``finish`` says why it ended: "stop" is the model's own end, "length" means
     that ``max_new_tokens`` was reached, "paused" that a call waits for an approval. ``signals`` tell how sure the model
-    was of it. ``text`` are the model's own words;
-    the answer as a string hedges what failed its check, in the language ``lang``.
+    was of it. ``text`` are the model's own words; the answer as a string hedges what failed its check, in the language
+    ``lang``.
     """
 
     text: str

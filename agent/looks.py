@@ -119,9 +119,9 @@ class Ask:
             try:
                 self.look(call, turn, tools)
             except Pause as pause:
-                if self._second.first is None:
-                    return self._pause(turn, call, str(pause))
                 assert isinstance(call, ToolCallPart)
+                if self._second.first is None or call.tool != "zoom":
+                    return self._pause(turn, call, str(pause))
                 self._keep_result(call, ToolResult.failed("it was not run: a hook wants an approval first"))
                 return self._finish(self._second.give_up("a hook wants an approval for it"))
 
@@ -242,7 +242,8 @@ class Ask:
         for notice in (*_notices(said, self.plan.settings), *self._addressed()):
             self._notice(notice)
         answer = self.journal.answer(said.done, said.words, said.done.finish, self._seen())
-        answer = self.journal.finish(said.done, self._with_judgement(answer, standing))
+        judged = replace(answer, evidence=standing.evidence, signals=standing.signals, lang=self._lang)
+        answer = self.journal.finish(said.done, judged)
         if self.journal.memory.conversations.get(self.journal.conversation).head != answer.turn:
             self._notice(f"the conversation went on elsewhere meanwhile; this answer is turn {answer.turn} beside it")
         changed = replace(answer, notices=tuple(self.journal.notices))
@@ -263,11 +264,7 @@ class Ask:
         for name in sorted(names):
             yield f"the picture {name} holds text addressed to an assistant; it was read, not followed"
 
-    def _with_judgement(self, answer: Answer, standing: Standing) -> Answer:
-        return replace(answer, evidence=standing.evidence, signals=standing.signals, lang=self._lang)
-
-    def _pause(self, turn: Turn, call: ToolCallPart | Malformed, reason: str) -> Answer:
-        assert isinstance(call, ToolCallPart)
+    def _pause(self, turn: Turn, call: ToolCallPart, reason: str) -> Answer:
         memory, plan = self.journal.memory, replace(self.plan, looks=self._left)
         with memory.atomic():
             memory.turns.update(turn.id, status="paused")

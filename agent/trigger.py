@@ -2,7 +2,7 @@
 
 A look costs a pass and can do harm as well as good, so it is worth it only where the first answer is likely wrong.
 The signals cost nothing; how much each of them weighs differs from checkpoint to checkpoint and is fitted on
-questions with known answers (`looktwice.agent.calibration`).
+questions with known answers (`looktwice.agent.eval.fitting`).
 """
 
 from __future__ import annotations

@@ -22,13 +22,13 @@ from importlib.metadata import version
 
 import PIL
 from documents import Document, Fact, draw, fonts
-from PIL import Image
 
 from looktwice.agent.answer import Evidence
-from looktwice.agent.checks import Piece, Reading, check
-from looktwice.tools import View, find_tools
+from looktwice.agent.checks import Reading, check
+from looktwice.agent.checks.reader import Reader
+from looktwice.tools import View
 
-OCR = find_tools(["ocr"])[0]
+READER = Reader()
 KINDS = ("receipt", "receipt", "sign", "label")
 ERRORS = ("digit", "letter", "swap")
 
@@ -52,29 +52,19 @@ def planted(rng: random.Random, fact: Fact, error: str) -> str | None:
     return fact.told[:place] + (new if old.isupper() or old.isdigit() else new.lower()) + fact.told[place + 1 :]
 
 
-def pages() -> Iterator[tuple[random.Random, Document, Reading]]:
+def pages() -> Iterator[tuple[random.Random, Document, View, Reading]]:
     """Documents without end, each read once."""
     for seed in range(70_000, 80_000):
         rng = random.Random(seed)
         document = draw(rng, KINDS[seed % len(KINDS)])
-        result = OCR.run({"image": "page"}, lambda name, page=document.image: view(name, page), timeout=60)
-        assert not result.error, result.text
-        yield rng, document, Reading.of("page", result.data)  # pyright: ignore[reportArgumentType]
+        view = View("page", str(seed), document.image.size, lambda image=document.image: image)
+        reading = READER.read(view)
+        assert not reading.problem, reading.problem
+        yield rng, document, view, reading
 
 
-def view(name: str, image: Image.Image) -> View:
-    return View(name, str(id(image)), image.size, lambda: image)
-
-
-def judged(document: Document, reading: Reading, fact: Fact, answer: str) -> tuple[Evidence, ...]:
-    def reread(image: str, box: tuple[int, int, int, int]) -> tuple[Piece, ...]:
-        width, height = document.image.size
-        parts = [1000 * edge / side for edge, side in zip(box, (width, height) * 2, strict=True)]
-        low, high = [int(part) for part in parts[:2]], [-int(-part // 1) for part in parts[2:]]
-        result = OCR.run({"image": image, "box": [*low, *high]}, lambda name: view(name, document.image), timeout=60)
-        return () if result.error else Reading.of(image, result.data).pieces  # pyright: ignore[reportArgumentType]
-
-    return check(answer, [reading], question=fact.question, reread=reread)
+def judged(view: View, reading: Reading, fact: Fact, answer: str) -> tuple[Evidence, ...]:
+    return check(answer, [reading], question=fact.question, reread=lambda _, box: READER.closer(view, box))
 
 
 def main() -> None:
@@ -88,12 +78,12 @@ def main() -> None:
     found: defaultdict[str, list[bool]] = defaultdict(list)
     accused: defaultdict[str, list[bool]] = defaultdict(list)
     doubted, shown, seconds = [0, 0], 0, 0.0
-    for rng, document, reading in pages():
+    for rng, document, view, reading in pages():
         if len(accused["all"]) >= options.answers and len(found["all"]) >= options.answers:
             break
         fact = rng.choice(document.facts)
         began = time.perf_counter()
-        evidence = judged(document, reading, fact, fact.answer)
+        evidence = judged(view, reading, fact, fact.answer)
         seconds += time.perf_counter() - began
         wrong = [item for item in evidence if item.verdict == "conflict"]
         doubted[0] += not wrong and any(item.verdict == "unreadable" for item in evidence)
@@ -108,7 +98,7 @@ def main() -> None:
         )
         assert told is not None
         before, _, after = fact.answer.rpartition(fact.told)
-        evidence = judged(document, reading, fact, f"{before}{told}{after}")
+        evidence = judged(view, reading, fact, f"{before}{told}{after}")
         is_found = any(item.verdict == "conflict" for item in evidence)
         doubted[1] += not is_found and any(item.verdict == "unreadable" for item in evidence)
         for group in ("all", document.kind, document.worn, error):

@@ -72,6 +72,7 @@ def main() -> None:
     parser.add_argument("--model", default="pocket")
     parser.add_argument("--questions", type=int, default=400, help="of each kind")
     parser.add_argument("--calibrate", action="store_true")
+    parser.add_argument("--cost", type=float, default=0.05, help="the score that a look must bring to be worth it")
     parser.add_argument("--keep", metavar="FILE", help="write the calibration as JSON")
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -83,13 +84,13 @@ def main() -> None:
         for table in tables(found):
             show(table.caption, [table.heads, *table.rows])
     if options.calibrate:
-        calibrated(options.model, options.questions, options.keep)
+        calibrated(options.model, options.questions, options.cost, options.keep)
 
 
-def calibrated(model: str, count: int, keep: str | None) -> None:
+def calibrated(model: str, count: int, cost: float, keep: str | None) -> None:
     """Fit on other questions, and say what that is worth on those that a fit did not see."""
     with tempfile.TemporaryDirectory() as folder:
-        report = calibrate_on(drawn(Path(folder), count, SEED + 50_000), model)
+        report = calibrate_on(drawn(Path(folder), count, SEED + 50_000), model, cost=cost)
     heads = ("looks", "score", "looked at", "helped", "hurt")
     rows = [(p.name, f"{p.score:.1%}", f"{p.looks:.1%}", str(p.helped), str(p.hurt)) for p in report.policies]
     show(f"Doubt, on {report.questions} questions at which the model did not look by itself", [heads, *rows])

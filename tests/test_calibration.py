@@ -8,7 +8,7 @@ import random
 import pytest
 
 from looktwice.agent.answer import Signals
-from looktwice.agent.calibration import Case, calibrate
+from looktwice.agent.eval.fitting import Case, calibrate
 from looktwice.agent.trigger import UNCALIBRATED
 from looktwice.errors import InvalidInput
 

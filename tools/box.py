@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, WithJsonSchema
 
 from ..memory.recipe import Box
 
-__all__ = ["BOX_RULE", "Box1000", "clamped", "to_pixels"]
+__all__ = ["BOX_RULE", "Box1000", "clamped", "from_pixels", "to_pixels"]
 
 BOX_RULE = "four integers 0..1000: left, top, right, bottom"
 
@@ -46,6 +46,14 @@ def to_pixels(box: tuple[int, int, int, int], size: tuple[int, int]) -> Box:
     x0, x1 = _span(box[0], box[2], size[0])
     y0, y1 = _span(box[1], box[3], size[1])
     return (x0, y0, x1, y1)
+
+
+def from_pixels(box: Box, size: tuple[int, int]) -> Box:
+    """The smallest box 0..1000 that holds a pixel box of a picture of ``size``; what lies outside is left out."""
+    x0, y0, x1, y1 = clamped(box, size)
+    low = [1000 * edge // side for edge, side in ((x0, size[0]), (y0, size[1]))]
+    high = [-(-1000 * edge // side) for edge, side in ((x1, size[0]), (y1, size[1]))]
+    return (low[0], low[1], max(low[0] + 1, high[0]), max(low[1] + 1, high[1]))
 
 
 def _span(start: int, end: int, length: int) -> tuple[int, int]:

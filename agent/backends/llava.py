@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import queue
 import threading
-from collections.abc import Collection, Generator, Sequence
+from collections.abc import Collection, Generator, Iterable, Sequence
 from typing import Any
 
 import torch
@@ -130,6 +130,13 @@ class LlavaBackend:
         finally:
             abandoned.set()
             thread.join()
+
+    def forget(self, keys: Iterable[str]) -> None:
+        """Drop every computed prefix, and the features of the pictures with those keys."""
+        with self._lock:
+            self.prefixes.clear()
+            for key in keys:
+                self.features.drop(key)
 
     def close(self) -> None:
         """Give the weights and everything kept back; the next question loads them again."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, cast
 
 from ...memory import Memory, NamedPicture, fold, mentions
 from ...memory.parts import ToolCallPart, ToolResultPart, Turn
+from ...memory.recipe import Box
 from ...tools import Tool
+from ...tools.box import from_pixels
 from ..answer import Evidence
 from ..backends.backend import Token
 from ..journal import since_question
@@ -15,7 +16,7 @@ from ..toolbox import view_of
 from .addressed import is_addressed
 from .claims import find_claims
 from .evidence import check, related
-from .reader import Reader, within_1000
+from .reader import Reader
 from .readings import Piece, Reading
 
 __all__ = ["Checker"]
@@ -48,7 +49,7 @@ class Checker:
         """Evidence for each claim of an answer to the branch ``turns``; none without a claim or a picture."""
         images = self._images()
         claims = find_claims(answer, names=[picture.name for picture in images.values()], tokens=tokens)
-        question = next((turn.text for turn in reversed(turns) if turn.role == "user"), "")
+        question = _question(turns)
         about = self._about(question, answer, turns)
         if not about or not any(claim.is_text for claim in claims):  # nothing is read for nothing
             return ()
@@ -62,27 +63,19 @@ class Checker:
 
     def where(self, evidence: Sequence[Evidence]) -> tuple[str, list[int]] | None:
         """The picture, and the box in it (0..1000), that a second look should show: the first conflict's place."""
-        for item in evidence:
-            picture = self._images().get(fold(item.image))
-            if item.verdict == "conflict" and item.box is not None and picture is not None:
-                root = self._root(picture)
-                if root is not None:
-                    return root.name, within_1000(item.box, (root.width, root.height), margin=_AROUND)
-        return None
+        places = [(item.image, item.box) for item in evidence if item.verdict == "conflict" and item.box is not None]
+        return next(filter(None, (self._around(*place) for place in places)), None)
 
     def related(self, turns: Sequence[Turn]) -> tuple[str, list[int]] | None:
         """The picture, and the box in it (0..1000), of the text that the question is about; None if none is."""
-        question = next((turn.text for turn in reversed(turns) if turn.role == "user"), "")
+        question = _question(turns)
         found = related(question, self._read(self._about(question, "", turns), turns))
-        root = self._root(self._images()[fold(found[0])]) if found else None
-        if found is None or root is None:
-            return None
-        return root.name, within_1000(found[1], (root.width, root.height), margin=_AROUND)
+        return found and self._around(*found)
 
     def _read(self, pictures: Sequence[NamedPicture], turns: Sequence[Turn]) -> list[Reading]:
         self._learn(turns)
         views = [view_of(self._memory, picture) for picture in pictures]
-        return [self._reader.read(view, self._tool, seconds=self._left()) for view in views]
+        return [self._reader.read(view, self._tool, seconds=self._seconds_left()) for view in views]
 
     def _about(self, question: str, answer: str, turns: Sequence[Turn]) -> list[NamedPicture]:
         """The pictures that are named, else all that were shown; and the crops that this question's looks brought."""
@@ -112,24 +105,31 @@ class Checker:
                     self._learn_from(calls[part.id], part)
 
     def _learn_from(self, call: ToolCallPart, result: ToolResultPart) -> None:
-        data = cast("object", result.data)
         picture = self._images().get(fold(str(call.arguments.get("image", "")).removeprefix("@")))
-        is_whole = call.arguments.get("box") is None and isinstance(data, Mapping) and "lines" in data
-        if picture is not None and not picture.forgotten and is_whole:
-            self._reader.remember(view_of(self._memory, picture), cast("Mapping[str, Any]", data), self._tool)
+        if picture is not None and not picture.forgotten and call.arguments.get("box") is None:
+            self._reader.learn(view_of(self._memory, picture), result.data, self._tool)
 
-    def _closer(self, name: str, box: tuple[int, int, int, int]) -> Sequence[Piece]:
-        root = self._root(self._images()[fold(name)])
-        return (
-            ()
-            if root is None
-            else self._reader.closer(view_of(self._memory, root), box, self._tool, seconds=self._left())
-        )
+    def _closer(self, name: str, box: Box) -> Sequence[Piece]:
+        root = self._root(name)
+        if root is None:
+            return ()
+        return self._reader.closer(view_of(self._memory, root), box, self._tool, seconds=self._seconds_left())
 
-    def _root(self, picture: NamedPicture) -> NamedPicture | None:
+    def _around(self, name: str, box: Box) -> tuple[str, list[int]] | None:
+        """The picture and the box to zoom into, to see a box (pixels of the original) with what is around it."""
+        root = self._root(name)
+        if root is None:
+            return None
+        (x0, y0, x1, y1), more = box, round(_AROUND * (box[3] - box[1]))
+        outer = (x0 - more, y0 - more, x1 + more, y1 + more)
+        return root.name, list(from_pixels(outer, (root.width, root.height)))
+
+    def _root(self, name: str) -> NamedPicture | None:
         """The picture that a crop stems from, under the name that it has here."""
+        picture = self._images()[fold(name)]
         key, _ = self._memory.pictures.to_original(picture.key, (0, 0, picture.width, picture.height))
         return next((p for p in self._images().values() if p.key == key and not p.forgotten), None)
 
-    def _left(self) -> float | None:
-        return self._seconds_left()
+
+def _question(turns: Sequence[Turn]) -> str:
+    return next((turn.text for turn in reversed(turns) if turn.role == "user"), "")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ...memory import fold
 from ..backends.backend import Token
@@ -33,28 +33,11 @@ _COMPOUND = re.compile(
     r"\d+(?:st|nd|rd|th|er|e|ème|º|ª|s|x)(?:-\d+(?:st|nd|rd|th)|-[a-z]+)?|\d+[\u00bc-\u00be]?(?:-[a-z]{2,})+|[A-Za-z]\d(?:-[a-z]{3,})+",
     re.IGNORECASE,
 )
-_NUMBER_WORDS = {
-    word: number
-    for number, words in enumerate(
-        (
-            "zero no keine null aucun cero",
-            "one",
-            "two zwei deux dos",
-            "three drei trois tres",
-            "four vier quatre cuatro",
-            "five fünf cinq cinco",
-            "six sechs seis",
-            "seven sieben sept siete",
-            "eight acht huit ocho",
-            "nine neun neuf nueve",
-            "ten zehn dix diez",
-        )
-    )
-    for word in words.split()
-}
-_COUNT = re.compile(
-    rf"(?<![\w.,])(?:\d|{'|'.join(_NUMBER_WORDS)})(?=\s+(?:[^\W\d_]+\s+){{0,2}}[^\W\d_]+[sn]\b)", re.IGNORECASE
+_NUMBER_WORDS = (
+    "no|zero|one|two|three|four|five|six|seven|eight|nine|ten|null|keine|zwei|drei|vier|fünf|sechs|sieben|acht|neun|zehn"
+    "|aucun|deux|trois|quatre|cinq|sept|huit|neuf|dix|cero|dos|tres|cuatro|cinco|seis|siete|ocho|nueve|diez"
 )
+_COUNT = re.compile(rf"(?<![\w.,])(?:\d|{_NUMBER_WORDS})(?=\s+(?:[^\W\d_]+\s+){{0,2}}[^\W\d_]+[sn]\b)", re.IGNORECASE)
 _SIDE = re.compile(
     r"(?<!\w)(?:(?:to the )?(?:left|right) of|above|below|underneath|links von|rechts von|oberhalb|unterhalb"
     r"|à (?:gauche|droite) de|au-dessus de|en dessous de|a la (?:izquierda|derecha) de|encima de|debajo de)(?!\w)",
@@ -114,7 +97,7 @@ def _found(answer: str) -> Iterator[Claim]:
     for match in _QUOTE.finditer(answer):
         text = next(group for group in match.groups() if group).strip(" .,;:!?")
         yield Claim("quote", text, *match.span())
-    values = [value for value in find_values(answer)]
+    values = find_values(answer)
     for value in values:
         if value.kind != "number":
             yield _of_value(value)
@@ -134,17 +117,14 @@ def _found(answer: str) -> Iterator[Claim]:
 
 
 def _of_value(value: Value) -> Claim:
-    digits = sum(char.isdigit() for char in value.text)
-    is_reading = value.kind != "number" or digits >= _TELLING_DIGITS
+    is_reading = value.kind != "number" or len(value.digits) >= _TELLING_DIGITS
     return Claim(value.kind, value.text, value.start, value.end, is_reading, value)
 
 
 def _settled(claim: Claim, rest: int, answer: str, tokens: Sequence[Token]) -> Claim:
     """With what the whole answer tells of it: one that is little else than its claims is read off the picture."""
     is_reading = claim.is_reading or (rest <= _FILLERS and claim.kind in ("name", "number"))
-    return Claim(
-        claim.kind, claim.text, claim.start, claim.end, is_reading, claim.value, _logprob(claim, answer, tokens)
-    )
+    return replace(claim, is_reading=is_reading, logprob=_logprob(claim, answer, tokens))
 
 
 def _logprob(claim: Claim, answer: str, tokens: Sequence[Token]) -> float | None:

@@ -15,9 +15,9 @@ from ...memory import fold
 from ...memory.recipe import Box
 from ..answer import Evidence, Verdict
 from .claims import Claim, find_claims
-from .matching import nearest, same, standing, words
-from .page import Found, Row, rows_of
+from .matching import nearest, same, words
 from .readings import Piece, Reading
+from .rows import Found, Row, alike, equal, in_another_unit, place_of, rows_of
 from .sentence import EMPTY, Sentence
 from .values import Value, find_values
 
@@ -31,7 +31,6 @@ _LONG = 5  # words
 _REREAD = 4  # places of one answer at most
 _PHONE = 8  # digits that tell one telephone from another
 _ROUNDED = 0.05
-_PRICE = re.compile(r"[.,]\d\d(?!\d)")
 
 
 def check(
@@ -100,7 +99,7 @@ class _Page:
             return self._of_things(claim)
         if claim.value is not None:
             return self._of_value(claim, claim.value)
-        found = [place for row in self._rows if (place := _standing(claim.text, row)) is not None]
+        found = [place for row in self._rows if (place := place_of(claim.text, row))]
         found = found or list(self._across(claim)) or list(self._as_digits(claim))
         return _agreeing(claim, min(found, key=_strain)) if found else self._missed_text(claim)
 
@@ -123,10 +122,10 @@ class _Page:
     def _of_value(self, claim: Claim, value: Value) -> Evidence:
         """An amount, a day or a time: by its label, if there is one, else anywhere."""
         labelled, is_bound = self._labelled(claim)
-        here = [place for row in labelled for place in _equal(value, row)]
+        here = [place for row in labelled for place in equal(value, row)]
         if here:
             return _agreeing(claim, min(here, key=_strain))
-        anywhere = [place for row in self._rows for place in _equal(value, row)]
+        anywhere = [place for row in self._rows for place in equal(value, row)]
         rival = self._rival(claim, value, labelled, anywhere) if is_bound else None
         if rival is not None:
             note = f"stands beside {anywhere[0].row.label!r}" if anywhere else ""
@@ -154,16 +153,16 @@ class _Page:
         """What stands beside the claim's label in its place; None if nothing speaks against it."""
         if value.is_year or self._is_excused(claim, value):
             return None
-        rivals = [place for row in labelled for place in _alike(value, row)]
-        beside = [other for other in self._sentence.beside(claim) if other.value and other.value.is_like(value)]
-        if any(_is_met(place, other.value) for place in rivals for other in beside if other.value):
+        rivals = [place for row in labelled for place in alike(value, row)]
+        beside = [other.value for other in self._sentence.beside(claim) if other.value and other.value.is_like(value)]
+        if any(_is_one_of(place, beside) for place in rivals):
             return None  # another claim of the clause is what stands beside the label
         if not rivals or not all(self._is_anothers(place.row, claim) for place in anywhere):
             return None
-        is_price = bool(_PRICE.search(value.text)) or value.kind == "money"
+        is_price = value.is_price or value.kind == "money"
         if anywhere:
             return rivals[-1] if is_price or value.kind in ("date", "time") else None
-        near = [place for place in rivals if _is_misread(value, place.read)]
+        near = [place for place in rivals if place.value and value.is_misread(place.value)]
         is_only = len(rivals) == 1 and (is_price or value.kind in ("date", "time"))
         return near[-1] if near else rivals[0] if is_only else None
 
@@ -183,7 +182,7 @@ class _Page:
         """A text that runs over several rows."""
         for reading in self._readings:
             row = Row(reading, tuple(piece for pieces in reading.rows for piece in pieces))
-            place = _standing(claim.text, row)
+            place = place_of(claim.text, row)
             if place is not None:
                 yield place
 
@@ -220,17 +219,17 @@ class _Page:
     def _missed_value(self, claim: Claim, value: Value) -> Evidence:
         """A value that stands nowhere: one that differs by a digit; else it may have been computed."""
         note = self._elsewhere_note(claim)
+        likely = [place for row in self._rows for place in alike(value, row)]
         if self._sentence.is_rounded(claim):
-            close = [place for row in self._rows for place in _alike(value, row) if _is_near(value, place, _ROUNDED)]
+            close = [place for place in likely if place.value and value.is_about(place.value, _ROUNDED)]
             if close:
                 return replace(_agreeing(claim, close[0]), note="rounded")
         if self._is_excused(claim, value) or value.is_year:
             return self._unchecked(claim, note)
         others = [other.value for other in self._sentence.claims if other.value is not None]
-        alike = [place for row in self._rows for place in _alike(value, row)]
-        free = [place for place in alike if not any(_is_met(place, other) for other in others)]
-        near = [place for place in free if _is_misread(value, place.read)]
-        near = near or [place for row in self._rows for place in _in_another_unit(value, row)]
+        free = [place for place in likely if not _is_one_of(place, others)]
+        near = [place for place in free if place.value and value.is_misread(place.value)]
+        near = near or [place for row in self._rows for place in in_another_unit(value, row)]
         if not near and value.kind in ("date", "time"):  # seldom computed: another one that stands there is meant
             near = free
         if near:
@@ -280,70 +279,6 @@ def _rows_about(near: str, rows: Sequence[Row]) -> list[Row]:
     return [row for row, weight in zip(rows, weights, strict=True) if weight == best > 0]
 
 
-def _standing(text: str, row: Row) -> Found | None:
-    place = standing(text, row.text)
-    return place and Found(row, place.start, place.end, place.tolerance)
-
-
-def _holds(claim: Claim, row: Row) -> bool:
-    return any(True for _ in _equal(claim.value, row)) if claim.value else standing(claim.text, row.text) is not None
-
-
-def _equal(value: Value, row: Row) -> Iterator[Found]:
-    """Where a row says the same as the value, read as values and, for look-alikes, as letters."""
-    is_priced = value.kind == "money" and any(other.unit == value.unit for other in row.values)
-    found = False
-    for other in row.values:
-        is_quantity = is_priced and not other.unit and not _PRICE.search(other.text)
-        if value.equals(other) and not is_quantity:
-            found = True
-            yield Found(row, other.start, other.end, _notation(value, other))
-    if not found:
-        place = standing(value.text, row.text)
-        is_joined = place is not None and place.tolerance == "" and row.text[place.end : place.end + 1].isalpha()
-        if place is not None and (place.tolerance == "look-alike characters" or is_joined):
-            yield Found(row, place.start, place.end, place.tolerance or "spacing")
-
-
-def _notation(value: Value, other: Value) -> str:
-    return "" if value.text == other.text or value.text in other.text or other.text in value.text else "notation"
-
-
-def _alike(value: Value, row: Row) -> Iterator[Found]:
-    """The row's values that the claimed one could have been."""
-    likely = [other for other in row.values if value.is_like(other)]
-    # A price is meant by a price: quantities and numbers of articles stand beside it.
-    priced = [other for other in likely if _PRICE.search(other.text)]
-    for other in priced if _PRICE.search(value.text) else likely:
-        yield Found(row, other.start, other.end)
-
-
-def _in_another_unit(value: Value, row: Row) -> Iterator[Found]:
-    """The same number in another currency or unit."""
-    for other in row.values:
-        if not value.equals(other) and value.amounts and value.amounts & other.amounts:
-            yield Found(row, other.start, other.end)
-
-
-def _is_met(place: Found, value: Value) -> bool:
-    return any(value.equals(other) for other in find_values(place.read))
-
-
-def _is_near(value: Value, place: Found, share: float) -> bool:
-    return any(value.is_about(other, share) for other in find_values(place.read))
-
-
-def _is_misread(value: Value, read: str) -> bool:
-    """Whether two values are written alike and differ in one digit, or in the places of two."""
-    shapes = [re.sub(r"\d", "0", re.sub(r"[^\d.,:/-]", "", text)).strip(".,:/-") for text in (value.text, read)]
-    one, other = value.digits, re.sub(r"\D", "", read)
-    if shapes[0].replace(",", ".") != shapes[1].replace(",", ".") or len(one) < _LABEL or one == other:
-        return False
-    differing = [place for place, (a, b) in enumerate(zip(one, other, strict=True)) if a != b]
-    is_swapped = len(differing) == 2 and sorted(one) == sorted(other)
-    return len(differing) == 1 or is_swapped
-
-
 def _lies(one: Box, other: Box, side: str) -> Verdict | None:
     """Whether a box lies on that side of another; None where they overlap in that direction."""
     said = side.casefold()
@@ -356,6 +291,14 @@ def _lies(one: Box, other: Box, side: str) -> Verdict | None:
     else:
         before, after = one[1] >= other[3], one[3] <= other[1]
     return "agree" if before else "conflict" if after else None
+
+
+def _holds(claim: Claim, row: Row) -> bool:
+    return any(equal(claim.value, row)) if claim.value else place_of(claim.text, row) is not None
+
+
+def _is_one_of(place: Found, values: Sequence[Value]) -> bool:
+    return place.value is not None and any(place.value.equals(value) for value in values)
 
 
 def _strain(found: Found) -> int:

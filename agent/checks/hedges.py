@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from ..answer import Evidence
 
-__all__ = ["LANGUAGES", "hedged"]
+__all__ = ["hedged"]
 
 _PHRASES = {
     "en": (
@@ -35,15 +35,15 @@ _PHRASES = {
         "no están así en la imagen",
     ),
 }
-LANGUAGES = tuple(_PHRASES)
-"""The languages that there are words for; others get English."""
 
 
 def hedged(text: str, evidence: Sequence[Evidence], lang: str = "en") -> str:
-    """The text with a remark in brackets after each claim that failed; the words themselves stay as they are."""
-    conflict, missing, unreadable, misplaced = _PHRASES.get(
-        lang.partition("-")[0].partition("_")[0].lower(), _PHRASES["en"]
-    )
+    """The text with a remark in brackets after each claim that failed; the words themselves stay as they are.
+
+    ``lang`` is "en", "de", "fr" or "es", with a region or without ("de-AT"); any other gets English.
+    """
+    spoken = lang.partition("-")[0].partition("_")[0].lower()
+    conflict, missing, unreadable, misplaced = _PHRASES.get(spoken, _PHRASES["en"])
     if _is_json(text):  # a remark would break it; the evidence tells
         return text
     for item in sorted(evidence, key=lambda item: item.span or (0, 0), reverse=True):

@@ -5,10 +5,12 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping
-from typing import Any, cast
+from dataclasses import replace
+from typing import Any
 
 from ...memory.recipe import Box
 from ...tools import Tool, View, find_tools
+from ...tools.box import from_pixels
 from .readings import Piece, Reading
 
 __all__ = ["Reader"]
@@ -17,62 +19,58 @@ _REMEMBERED = 512
 
 
 class Reader:
-    """Remembers what it read by the picture's content. May be used from several threads."""
+    """Reads with ``ocr``, or with a tool that brings the same data; remembers whole pictures by their content.
+
+    May be used from several threads.
+    """
 
     def __init__(self) -> None:
-        self._read: OrderedDict[tuple[int, str], Reading] = OrderedDict()
+        # The tool is kept with what it read, so that no other one can get its place in memory, and its readings.
+        self._read: OrderedDict[tuple[int, str], tuple[Tool, Reading]] = OrderedDict()
         self._guard = threading.Lock()
 
     def read(self, view: View, tool: Tool | None = None, *, seconds: float | None = None) -> Reading:
-        """What stands in a picture, by ``tool`` (which brings data like ``ocr``) or by ``ocr`` itself.
+        """What stands in a picture. ``seconds`` is the longest wait.
 
-        ``seconds`` is the longest wait. A reading that failed says why in ``problem``, and is tried again next time.
+        A reading that failed says why in ``problem``, and is tried again next time.
         """
         reader = tool or find_tools(["ocr"])[0]
         known = self.known(view, reader)
         if known is not None:
             return known
-        limit = reader.timeout if seconds is None else min(reader.timeout, seconds)
-        result = reader.run({"image": view.name}, lambda _: view, timeout=limit)
-        data = cast("object", result.data)
-        if result.error or not isinstance(data, Mapping) or "lines" not in data:
-            return Reading(view.name, problem=result.text or f"{reader.name} brought no lines of text")
-        return self.remember(view, cast("Mapping[str, Any]", data), reader)
+        read = _run(reader, view, {}, seconds)
+        return read if read.problem else self._kept(view, read, reader)
 
     def known(self, view: View, tool: Tool | None = None) -> Reading | None:
         """What was read in a picture before; None if nothing was."""
         reader = tool or find_tools(["ocr"])[0]
         with self._guard:
-            found = self._read.get((id(reader), view.key))
-        return found and Reading(view.name, found.pieces, found.has_gaps)
+            if (id(reader), view.key) not in self._read:
+                return None
+            self._read.move_to_end((id(reader), view.key))
+            return replace(self._read[id(reader), view.key][1], image=view.name)
 
-    def remember(self, view: View, data: Mapping[str, Any], tool: Tool | None = None) -> Reading:
-        """Keep what a tool brought of a whole picture."""
-        reader, reading = tool or find_tools(["ocr"])[0], Reading.of(view.name, data)
-        with self._guard:
-            self._read[id(reader), view.key] = reading
-            while len(self._read) > _REMEMBERED:
-                self._read.popitem(last=False)
-        return reading
+    def learn(self, view: View, data: object, tool: Tool | None = None) -> None:
+        """Keep what a tool brought of a whole picture elsewhere, if it is lines of text."""
+        reading = Reading.of(view.name, data)
+        if not reading.problem:
+            self._kept(view, reading, tool or find_tools(["ocr"])[0])
 
     def closer(
         self, view: View, box: Box, tool: Tool | None = None, *, seconds: float | None = None
     ) -> tuple[Piece, ...]:
         """What stands in a box of a picture (pixels of it), read on its own; nothing if that fails."""
-        reader = tool or find_tools(["ocr"])[0]
-        limit = reader.timeout if seconds is None else min(reader.timeout, seconds)
-        arguments = {"image": view.name, "box": within_1000(box, view.size)}
-        result = reader.run(arguments, lambda _: view, timeout=limit)
-        data = cast("object", result.data)
-        if result.error or not isinstance(data, Mapping) or "lines" not in data:
-            return ()
-        return Reading.of(view.name, cast("Mapping[str, Any]", data)).pieces
+        part = {"box": from_pixels(box, view.size)}
+        return _run(tool or find_tools(["ocr"])[0], view, part, seconds).pieces
+
+    def _kept(self, view: View, reading: Reading, tool: Tool) -> Reading:
+        with self._guard:
+            self._read[id(tool), view.key] = (tool, reading)
+            while len(self._read) > _REMEMBERED:
+                self._read.popitem(last=False)
+        return reading
 
 
-def within_1000(box: Box, size: tuple[int, int], *, margin: float = 0.0) -> list[int]:
-    """A box in pixels as tools take it, 0..1000, rounded outwards; ``margin`` is in the box's own heights."""
-    (width, height), (left, top, right, bottom) = size, box
-    more = margin * (bottom - top)
-    low = [max(0, int(1000 * edge / side)) for edge, side in ((left - more, width), (top - more, height))]
-    high = [min(1000, -int(-1000 * edge // side)) for edge, side in ((right + more, width), (bottom + more, height))]
-    return [*low, *(max(first + 1, last) for first, last in zip(low, high, strict=True))]
+def _run(tool: Tool, view: View, arguments: Mapping[str, Any], seconds: float | None) -> Reading:
+    result = tool.run({"image": view.name, **arguments}, lambda _: view, timeout=seconds)
+    return Reading(view.name, problem=result.text) if result.error else Reading.of(view.name, result.data)

@@ -14,20 +14,16 @@ __all__ = ["Piece", "Reading"]
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A piece of text. ``box`` is in pixels of the original picture; ``row`` numbers the line that it stands on.
-
-    ``is_uncertain``: the reader itself doubts it.
-    """
+    """A piece of text. ``box`` is in pixels of the original picture; ``row`` numbers the line that it stands on."""
 
     text: str
     box: Box
     row: int = 0
-    is_uncertain: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What was read in a picture. ``has_gaps``: some text could not be read. ``problem``: why nothing was tried."""
+    """What was read in a picture. ``has_gaps``: some text could not be read. ``problem``: why nothing was read."""
 
     image: str
     pieces: tuple[Piece, ...] = ()
@@ -35,19 +31,17 @@ class Reading:
     problem: str = ""
 
     @classmethod
-    def of(cls, image: str, data: Mapping[str, Any]) -> Reading:
-        """From what the tool ``ocr`` brings as data."""
-        lines = cast("Sequence[Mapping[str, Any]]", data["lines"])
+    def of(cls, image: str, data: object) -> Reading:
+        """From what the tool ``ocr`` brings as data; other data is a problem."""
+        if not isinstance(data, Mapping) or "lines" not in data:
+            return cls(image, problem="the text reader brought no lines of text")
+        found = cast("Mapping[str, Any]", data)
+        lines = cast("Sequence[Mapping[str, Any]]", found["lines"])
         pieces = (
-            Piece(
-                line["text"],
-                tuple(line["box"]),  # pyright: ignore[reportArgumentType]
-                line.get("row", number),
-                bool(line.get("uncertain")),
-            )
+            Piece(line["text"], cast("Box", tuple(line["box"])), line.get("row", number))
             for number, line in enumerate(lines)
         )
-        return cls(image, tuple(pieces), bool(data.get("unread")) or bool(data.get("truncated")))
+        return cls(image, tuple(pieces), bool(found.get("unread")) or bool(found.get("truncated")))
 
     @property
     def rows(self) -> Iterator[tuple[Piece, ...]]:

@@ -45,7 +45,7 @@ _NEGATED = re.compile(
 )
 _MEANT = re.compile(
     r"(?<!\w)(?:means?|meaning|meant|translat\w+|i\.e\.|in english|stands? for|short for"
-    r"|bedeutet|heißt|übersetzt|also|steht für|signifie|veut dire|c'est-à-dire|significa|quiere decir|es decir)(?!\w)",
+    r"|bedeutet|heißt|übersetzt|steht für|signifie|veut dire|c'est-à-dire|significa|quiere decir|es decir)(?!\w)",
     re.IGNORECASE,
 )
 # Words that stand in every sentence, and those of questions about what is written: they tell no place on a page.
@@ -117,11 +117,11 @@ class Sentence:
 
     def is_rounded(self, claim: Claim) -> bool:
         """Whether it is told as "about" so much."""
-        return bool(_ROUNDED.search(self.answer[: claim.start]))
+        return bool(_ROUNDED.search(self.answer[max(0, claim.start - _NEAR) : claim.start]))
 
     def is_bound(self, claim: Claim) -> bool:
         """Whether it is told as "over" or "less than" so much: a mark that need not stand there."""
-        return bool(_BOUND.search(self.answer[: claim.start]))
+        return bool(_BOUND.search(self.answer[max(0, claim.start - _NEAR) : claim.start]))
 
     def is_no_reading(self, claim: Claim) -> bool:
         """Whether a text is said not to stand there, or explains another one."""

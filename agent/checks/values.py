@@ -14,6 +14,8 @@ __all__ = ["Kind", "Value", "find_values"]
 _Day: TypeAlias = tuple[int | None, int, int | None]
 Kind: TypeAlias = Literal["quote", "code", "name", "money", "measure", "date", "time", "number", "count", "side"]
 
+_TELLING = 2  # digits; a lone one is no misreading of another
+
 _GAP = "[ \u00a0\u202f]"
 _NUMBER = rf"(?:\d{{1,3}}(?:{_GAP}\d{{3}})+|\d{{1,3}}(?:[.,'\u2019]\d{{3}})+|\d+)(?:[.,]\d+)?(?!\d|[.,]\d)"
 """A number with thousands apart or together, and decimals."""
@@ -161,10 +163,23 @@ class Value:
             return any(_same_day(one, another) for one in self.meanings for another in other.meanings)
         return bool(self.meanings & other.meanings)
 
+    def differs_in_unit(self, other: Value) -> bool:
+        """Whether two amounts have the same digits, and another currency or unit."""
+        is_amount = not {self.kind, other.kind} & {"date", "time"}
+        return is_amount and self.digits == other.digits and not self.equals(other)
+
     @property
-    def amounts(self) -> frozenset[str]:
-        """The number as it is written, without marks; empty for days and times."""
-        return frozenset() if self.kind in ("date", "time") else frozenset({self.digits})
+    def is_price(self) -> bool:
+        """Whether it is written as prices are, with two decimals."""
+        return bool(re.search(r"[.,]\d\d(?!\d)", self.text))
+
+    def is_misread(self, other: Value) -> bool:
+        """Whether two values are written alike and differ in one digit, or in the places of two."""
+        shapes = [re.sub(r"\d", "0", re.sub(r"[^\d.,:/-]", "", each.text)).strip(".,:/-") for each in (self, other)]
+        if shapes[0].replace(",", ".") != shapes[1].replace(",", ".") or len(self.digits) < _TELLING:
+            return False
+        differing = sum(one != another for one, another in zip(self.digits, other.digits, strict=True))
+        return differing == 1 or (differing == 2 and sorted(self.digits) == sorted(other.digits))
 
     def is_about(self, other: Value, share: float) -> bool:
         """Whether two amounts differ by no more than that share of the first."""

@@ -13,7 +13,7 @@ from . import options
 from .output import Lines, is_plain, say, say_json, say_table
 
 if TYPE_CHECKING:
-    from ..calibration import Report
+    from ..eval.fitting import Report
 
 
 class CalibrateOptions(options.ModelOptions):

@@ -94,12 +94,9 @@ class Desk:
 
     def end(self, chat: Chat) -> None:
         """Drop what was computed of a conversation, so that none gets it for nothing, and delete it if it may go."""
-        prefixes, features = (getattr(self.backend, name, None) for name in ("prefixes", "features"))
-        if prefixes is not None:
-            prefixes.clear()
-        if features is not None:
-            for picture in chat.images:
-                features.drop(picture.key)
+        forget = getattr(self.backend, "forget", None)  # a backend that keeps nothing has nothing to forget
+        if forget is not None:
+            forget([picture.key for picture in chat.images])
         if self._kept is None:
             chat.delete()
 

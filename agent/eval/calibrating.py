@@ -10,9 +10,9 @@ from typing import Any
 from ...errors import InvalidInput
 from ...memory import Memory
 from ..backends import Backend
-from ..calibration import Case, Report, calibrate
 from ..toolbox import ToolLike
 from .evaluation import Progress, evaluate
+from .fitting import Case, Report, calibrate
 from .results import Scored
 
 __all__ = ["calibrate_on"]

@@ -5,16 +5,16 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from ...memory.recipe import Box
-from .matching import words
+from .matching import standing, words
 from .readings import Piece, Reading
 from .values import Value, find_values
 
-__all__ = ["Found", "Row", "rows_of"]
+__all__ = ["Found", "Row", "alike", "equal", "in_another_unit", "place_of", "rows_of"]
 
 _SELECTIVE = 3  # rows of a picture; a word that stands on more of them tells no place
 _LABEL = 2  # letters
@@ -61,12 +61,13 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What stands somewhere: the text, its place, and what had to be overlooked to take it for the claim."""
+    """What stands somewhere: its place, what had to be overlooked to take it for the claim, its value if it is one."""
 
     row: Row
     start: int
     end: int
     tolerance: str = ""
+    value: Value | None = None
 
     @property
     def read(self) -> str:
@@ -99,6 +100,47 @@ def rows_of(readings: Sequence[Reading]) -> list[Row]:
             row.below = tuple(below)
         found += rows
     return found
+
+
+def place_of(text: str, row: Row) -> Found | None:
+    """Where a text stands on a row."""
+    place = standing(text, row.text)
+    return place and Found(row, place.start, place.end, place.tolerance)
+
+
+def equal(value: Value, row: Row) -> Iterator[Found]:
+    """Where a row says the same as the value, read as values and, for look-alikes, as letters."""
+    is_priced = value.kind == "money" and any(other.unit == value.unit for other in row.values)
+    found = False
+    for other in row.values:
+        is_quantity = is_priced and not other.unit and not other.is_price
+        if value.equals(other) and not is_quantity:
+            found = True
+            yield Found(row, other.start, other.end, _notation(value, other), other)
+    if not found:
+        place = place_of(value.text, row)
+        is_joined = place is not None and not place.tolerance and row.text[place.end : place.end + 1].isalpha()
+        if place is not None and (place.tolerance == "look-alike characters" or is_joined):
+            yield replace(place, tolerance=place.tolerance or "spacing")
+
+
+def alike(value: Value, row: Row) -> Iterator[Found]:
+    """The row's values that the claimed one could have been."""
+    likely = [other for other in row.values if value.is_like(other)]
+    # A price is meant by a price: quantities and numbers of articles stand beside it.
+    for other in [other for other in likely if other.is_price] if value.is_price else likely:
+        yield Found(row, other.start, other.end, value=other)
+
+
+def in_another_unit(value: Value, row: Row) -> Iterator[Found]:
+    """The same number in another currency or unit."""
+    for other in row.values:
+        if value.differs_in_unit(other):
+            yield Found(row, other.start, other.end, value=other)
+
+
+def _notation(value: Value, other: Value) -> str:
+    return "" if value.text == other.text or value.text in other.text or other.text in value.text else "notation"
 
 
 def _spaced(text: str) -> str:

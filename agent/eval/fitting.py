@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from ..errors import InvalidInput
-from .answer import Signals
-from .trigger import UNCALIBRATED, Calibration
+from ...errors import InvalidInput
+from ..answer import Signals
+from ..trigger import UNCALIBRATED, Calibration
 
 __all__ = ["Bin", "Case", "Policy", "Report", "calibrate"]
 
@@ -97,7 +97,8 @@ def _regression(cases: Sequence[Case]) -> tuple[dict[str, float], float]:
 
     values = np.array([[float(value) for value in asdict(case.signals).values()] for case in cases])
     wrong = np.array([float(case.first < 0.5) for case in cases])
-    middle, spread = values.mean(0), np.maximum(values.std(0), 1e-6)
+    middle, varies = values.mean(0), values.std(0) > 0
+    spread = np.where(varies, values.std(0), 1.0)
     inputs = np.column_stack([(values - middle) / spread, np.ones(len(cases))])
     ridge = np.diag([_RIDGE] * len(_NAMES) + [0.0])
     found = np.zeros(len(_NAMES) + 1)
@@ -109,12 +110,14 @@ def _regression(cases: Sequence[Case]) -> tuple[dict[str, float], float]:
         found = found - step
         if float(np.abs(step).max()) < 1e-9:
             break
-    weights = np.where(values.std(0) > 0, found[:-1] / spread, 0.0)
-    bias = float(found[-1] - weights @ middle)
-    fitted = {name: round(float(weight), 6) for name, weight in zip(_NAMES, weights, strict=True)}
-    constant = {name for name, value in zip(_NAMES, values.std(0), strict=True) if not value}
+    weights = found[:-1] / spread
+    bias = float(found[-1] - weights[varies] @ middle[varies])
     # What the data has no example of keeps the weight that it has without any data.
-    return fitted | {name: UNCALIBRATED.weights.get(name, 0.0) for name in constant}, round(bias, 6)
+    fitted = {
+        name: round(float(weight), 6) if has_examples else UNCALIBRATED.weights.get(name, 0.0)
+        for name, weight, has_examples in zip(_NAMES, weights, varies, strict=True)
+    }
+    return fitted, round(bias, 6)
 
 
 def _threshold(fit: Calibration, cases: Sequence[Case], cost: float) -> float:

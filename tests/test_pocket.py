@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import random
+import re
 
 import pytest
 
@@ -31,6 +32,7 @@ FLOORS = {
     "pictures exchanged: colour": 0.8,
     "names exchanged: colour": 0.8,
     "added three turns later: colour": 0.8,
+    "small sign, zoom": 0.25,
     "small sign, ocr": 0.4,
     "small sign, no tool: says unreadable": 0.9,
     "no tool on offer: calls none": 0.95,
@@ -112,3 +114,9 @@ def drawn(rng: random.Random) -> tuple[Scene, Question]:
         question = ask(rng, "colour", [scene])
         if question is not None:
             return scene, question
+
+
+def test_the_model_card_tells_every_task_with_its_number() -> None:
+    card = (pocket.PATH / "MODEL_CARD.md").read_text(encoding="utf-8")
+    for task in tasks([None]):
+        assert re.search(rf"^\| {re.escape(task.name)} \| \d+\.\d % of \d+ \|", card, re.MULTILINE), task.name

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from looktwice import Agent, Answer
+from looktwice import Agent, Answer, tool
 from looktwice.agent.backends.backend import Done, Token
 from looktwice.agent.backends.scripted import ScriptedBackend
+from looktwice.agent.hooks import Hook, Pause, ToolRequest
 from looktwice.agent.trigger import UNCALIBRATED, Calibration, signals_of
 from looktwice.errors import StoreError
 from looktwice.memory import Memory
@@ -80,6 +81,43 @@ def test_what_the_model_looked_at_itself_is_not_doubted_again() -> None:
 def test_without_leave_or_looks_or_tools_nothing_is_doubted(wanted: dict[str, Any]) -> None:
     answer, _ = asked(("STEP", -2.0), **wanted)
     assert (answer.text, answer.looks) == ("STEP", ())
+
+
+def test_a_tool_that_acts_still_waits_for_an_approval_during_a_second_look() -> None:
+    acted: list[str] = []
+
+    @tool(acts=True)
+    def note(words: str) -> str:
+        """Write words into the notebook."""
+        acted.append(words)
+        return "written"
+
+    call = '<tool_call>{"name":"note","arguments":{"words":"STOP"}}</tool_call>'
+    backend = Unsure([("STEP", -1.2), (ZOOM, -0.1), (call, -0.1), ("STOP", -0.1)])
+    with Agent(backend, memory=":memory:", tools=["zoom", note]) as agent:
+        agent.memory.calibrations.put("scripted", SURE.model_dump())
+        chat = agent.chat()
+        chat.add(Image.new("RGB", (200, 200), "white"), "wall")
+        answer = chat.ask("What does the sign on @wall say? Note it.")
+        assert (answer.finish, acted) == ("paused", [])
+        (waiting,) = chat.approvals()
+        assert chat.decide(waiting.id, True).text == "STOP"
+        assert acted == ["STOP"]
+
+
+def test_a_zoom_that_a_hook_wants_approved_leaves_the_first_answer() -> None:
+    class Careful(Hook):
+        def before_tool(self, request: ToolRequest) -> None:
+            raise Pause("ask me first")
+
+    backend = Unsure([("STEP", -1.2), (ZOOM, -0.1)])
+    with Agent(backend, memory=":memory:", tools=["zoom"], hooks=[Careful()]) as agent:
+        agent.memory.calibrations.put("scripted", SURE.model_dump())
+        chat = agent.chat()
+        chat.add(Image.new("RGB", (200, 200), "white"), "wall")
+        answer = chat.ask("What does the sign on @wall say?")
+        assert (answer.text, answer.finish, chat.approvals()) == ("STEP", "stop", [])
+        assert answer.notices[-1].startswith("the second look came to nothing, a hook wants an approval for it")
 
 
 def test_without_a_calibration_only_an_answer_that_declines_is_doubted() -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import random
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,7 +9,7 @@ from PIL import Image, ImageDraw
 
 from looktwice.memory import Box, Recipe
 from looktwice.tools import Crop, ToolResult, View, find_tools
-from looktwice.tools.box import to_pixels
+from looktwice.tools.box import from_pixels, to_pixels
 from looktwice.tools.frame import LONGEST_SIDE, frame
 from looktwice.tools.tiling import PUBLIC
 
@@ -97,3 +99,17 @@ def test_zoom_tells_the_model_what_it_takes() -> None:
     assert (zoom.spec.name, zoom.spec.description) == ("zoom", "Look at a part of a picture, enlarged.")
     assert (zoom.spec.pictures, zoom.spec.boxes, zoom.spec.acts) == (("image",), ("box",), False)
     assert zoom.parameters["required"] == ["image", "box"]
+
+
+def test_a_pixel_box_lies_inside_the_box_that_names_it() -> None:
+    rng = random.Random(6)
+    for _ in range(300):
+        size = rng.randint(1, 3000), rng.randint(1, 3000)
+        x0, y0 = rng.randrange(size[0]), rng.randrange(size[1])
+        box = (x0, y0, rng.randint(x0 + 1, size[0]), rng.randint(y0 + 1, size[1]))
+        named = from_pixels(box, size)
+        assert all(0 <= edge <= 1000 for edge in named)
+        left, top, right, bottom = to_pixels(named, size)
+        assert left <= box[0] < box[2] <= right
+        assert top <= box[1] < box[3] <= bottom
+    assert from_pixels((-50, -50, 900, 900), (300, 200)) == (0, 0, 1000, 1000)

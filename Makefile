@@ -28,7 +28,7 @@ $(READY): pyproject.toml constraints.txt
 		{ echo "looktwice needs Python 3.11 or newer; run: make PYTHON=python3.12 ..." >&2; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet $(TORCH_INDEX) -c constraints.txt torch
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[ocr,langchain,training,dev]'
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[ocr,langchain,parquet,training,dev]'
 	touch $@
 
 demo: $(READY)

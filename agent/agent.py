@@ -8,16 +8,18 @@ import time
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
 from ..errors import InvalidInput, StoreError
 from ..memory import Conversation, Memory
 from .backends import Backend, open_backend
+from .budget import Limits, OldTurns, Policy, least_recent_first
 from .chat import Chat
 from .checks.reader import Reader
 from .hooks import Hook, Hooks
+from .strategy import Strategy, checked
 from .toolbox import ToolLike, offered
 from .trigger import UNCALIBRATED, Calibration
 
@@ -45,8 +47,16 @@ class Agent:
     in its pictures (quoted texts, codes, amounts, dates, times): always, never, or where the tool "ocr" is on offer
     (None); what fails is hedged in the language ``lang`` ("en", "de", "fr", "es"). ``look_again`` follows a doubtful
     answer with a zoom and a second answer: always, never, or where the tool "zoom" is on offer (None).
+    ``strategy`` is how a question about several pictures is put: "interleave" shows them all where they stand, "each"
+    asks it of each picture alone and answers from what was said, "sheet" shows them on one picture; "auto" asks one by
+    one where the question is about more pictures than the checkpoint was trained to tell apart.
+    ``budget`` is how many tokens all pictures of a prompt may take (None: what the model's context leaves); ``policy``
+    decides what is shown with less detail where they take more. ``old_turns`` says what happens when there are too many
+    words: "keep" refuses the question, "drop" leaves the oldest turns out of the prompt, "summarize" has the model sum
+    them up first.
     ``system`` are your standing instructions. ``device``, ``dtype`` and ``quantize`` are for checkpoints;
-    ``chat_format`` names a family where it can't be recognised. Weights are loaded at the first question, or never if
+    ``chat_format`` names a family where it can't be recognised, ``cache`` a folder where what they computed lasts
+    (it holds what pictures and words were turned into). Weights are loaded at the first question, or never if
     none is asked.
     """
 
@@ -61,11 +71,16 @@ class Agent:
         check: bool | None = None,
         look_again: bool | None = None,
         lang: str = "en",
+        strategy: Strategy = "auto",
+        budget: int | None = None,
+        policy: Policy = least_recent_first,
+        old_turns: OldTurns = "keep",
         system: str | None = None,
         device: str | None = None,
         dtype: str | None = None,
         quantize: str | None = None,
         chat_format: str | None = None,
+        cache: str | os.PathLike[str] | None = None,
     ) -> None:
         if looks < 0:
             raise InvalidInput(f"looks {looks!r} can't be used; give 0 or more")
@@ -75,10 +90,13 @@ class Agent:
         self.check = check
         self.look_again = look_again
         self.lang = lang
+        self.strategy = checked(strategy)
+        self.limits = Limits(budget, policy, old_turns)
         self.reader = Reader()
         self.system = system
         self._named = model if isinstance(model, str) else None
-        self._options = {"device": device, "dtype": dtype, "quantize": quantize, "chat_format": chat_format}
+        self._options: dict[str, Any] = {"device": device, "dtype": dtype, "quantize": quantize}
+        self._options |= {"chat_format": chat_format, "cache": cache}
         self._backend = None if isinstance(model, str) else model
         self._own_memory = not isinstance(memory, Memory)
         self.memory = memory if isinstance(memory, Memory) else Memory(memory)
@@ -114,6 +132,13 @@ class Agent:
             taken = {conversation.name for conversation in self.memory.conversations.list()}
             free = next(n for n in (stem, *(f"{stem}-{i}" for i in range(2, len(taken) + 3))) if n not in taken)
             return Chat(self, self.memory.conversations.create(free))
+
+    def uncompute(self, keys: Iterable[str]) -> None:
+        """Drop what the model has computed from the pictures with these keys, wherever that is kept for reuse."""
+        opened = self._backend if self._options["cache"] is None else self.backend
+        forget = getattr(opened, "forget", None)
+        if forget is not None:
+            forget(keys)
 
     def as_runnable(self, *, chat: str | None = None) -> AskRunnable:
         """The agent as a Runnable of LangChain's: ``{"images": ..., "question": ...}`` -> Answer."""

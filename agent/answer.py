@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, TypeAlias
 
 Finish: TypeAlias = Literal["stop", "length", "cancelled", "timeout", "paused"]
+Tier: TypeAlias = Literal["full", "thumbnail", "text", "name"]
+"""How much of a picture the model sees: all of it, its small view, what is known of it in words, its name."""
 Verdict: TypeAlias = Literal["agree", "conflict", "unreadable", "unchecked"]
 
 
@@ -98,14 +100,39 @@ class SeenImage:
 
 
 @dataclass(frozen=True, slots=True)
+class Budgeted:
+    """How a picture stood in the prompt, at the place where turn ``turn`` shows it.
+
+    ``tier`` is "full", "thumbnail" (the small view alone), "text" (what is known of it in words) or "name"; ``tokens``
+    is what that took, and ``why`` the reason, if it isn't shown in full.
+    """
+
+    name: str
+    turn: int
+    tier: Tier
+    tokens: int
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """What is too old to fit: ``questions`` before turn ``since`` with their answers, and their ``summary``, if any."""
+
+    since: int
+    questions: int
+    summary: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """The model's answer, kept in the conversation as turn ``turn``.
 
     ``confidence`` is the mean probability (0..1) of the answer's tokens as the model gave them, before any
     grammar or temperature. ``finish`` says why it ended: "stop" is the model's own end, "length" means
     that ``max_new_tokens`` was reached, "paused" that a call waits for an approval. ``signals`` tell how sure the model
-    was of it. ``text`` are the model's own words; the answer as a string hedges what failed its check, in the language
-    ``lang``.
+    was of it. ``budget`` is how every picture of the branch stood in the prompt of this answer, ``left_out`` what was
+    too old to stand there at all. ``text`` are the model's own words; the answer as a string hedges what failed its
+    check, in the language ``lang``.
     """
 
     text: str
@@ -121,6 +148,8 @@ class Answer:
     images: tuple[SeenImage, ...] = ()
     notices: tuple[str, ...] = ()
     signals: Signals | None = None
+    budget: tuple[Budgeted, ...] = ()
+    left_out: LeftOut | None = None
     lang: str = "en"
 
     @property

@@ -2,32 +2,36 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
-from collections.abc import AsyncGenerator, Generator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..errors import InvalidInput, UnknownName
 from ..memory import Approval, Conversation, Memory, NamedPicture, Picture, fold
 from ..memory.parts import Turn
 from ..tools import Tool, installed_tools
-from . import budget
-from .answer import Answer, Evidence
+from .answer import Answer, Budgeted, Evidence
 from .backends.backend import Row, Settings
+from .budget import Fitted, Fitter, Tiers
 from .checks.checker import Checker
 from .events import Answered, Emit, Event, Notice, Started
 from .follow import afollowed, followed, unheard
 from .hooks import Cancel
 from .looks import Ask, Plan
-from .prompt import Prompt, compose
 from .question import Asked, Image, Question, Source
 from .standing import found_tools, standing_tools, standing_turn
+from .strategy import checked
 from .toolbox import ToolLike, offered
 
 if TYPE_CHECKING:
     from .agent import Agent
 
 __all__ = ["Chat", "Image"]
+
+_ROOM = Settings().max_new_tokens
+_V = TypeVar("_V")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +47,11 @@ class Chat:
     """A conversation of an agent. Hold as many as you like; two threads may hold the same one.
 
     Every method that asks takes the same keywords: ``looks`` (calls at most), ``tools`` and ``tool_choice``
-    ("auto", "none", or a tool's name), ``check`` (whether the answer's claims are held against the pictures) and
-    ``look_again`` (whether a doubtful answer is followed by a closer look; both else as the agent has it), ``cancel``
-    (an event that stops the answer and keeps it), and those of `Settings`: ``max_new_tokens``, ``temperature``,
-    ``top_p``, ``num_beams``, ``seed``, ``stop``, ``timeout``.
+    ("auto", "none", or a tool's name), ``check`` (whether the answer's claims are held against the pictures),
+    ``look_again`` (whether a doubtful answer is followed by a closer look), ``strategy`` (how several pictures are
+    shown: "auto", "interleave", "each" or "sheet"; these three else as the agent has it), ``cancel`` (an event that
+    stops the answer and keeps it), and those of `Settings`: ``max_new_tokens``, ``temperature``, ``top_p``,
+    ``num_beams``, ``seed``, ``stop``, ``timeout``.
     """
 
     def __init__(self, agent: Agent, conversation: Conversation) -> None:
@@ -154,8 +159,7 @@ class Chat:
 
         No model runs and nothing is kept. Without the extra "ocr" everything is "unchecked".
         """
-        images = {fold(picture.name): picture for picture in self.images}
-        checker = Checker(self.memory, self.agent.reader, lambda: images, self._tools(None), lambda: None)
+        checker = Checker(self.memory, self.agent.reader, self._images, self._tools(None), lambda: None)
         return checker.evidence(text, (), self.turns)
 
     def approvals(self) -> list[Approval]:
@@ -186,33 +190,58 @@ class Chat:
         self.memory.conversations.delete(self._id)
 
     def forget(self, name: str) -> list[str]:
-        """Remove a picture and its crops, their bytes too if nothing else needs them; the turns stay."""
-        return self.memory.pictures.forget(self._id, name)
+        """Remove a picture and its crops, their bytes too if nothing else needs them; the turns stay.
+
+        What was computed from them is dropped, too, in memory and in the cache folder.
+        """
+        gone = self.memory.pictures.forget(self._id, name)
+        self.agent.uncompute(picture.key for picture in self.images if picture.name in gone)
+        return gone
 
     def prompt(self, question: Asked | None = None, *, tools: Iterable[ToolLike] | None = None) -> list[Row]:
         """The composed prompt row by row with exact tokens, without loading weights.
 
         With a ``question``: as it would be asked now; nothing of it is kept.
         """
-        backend = self.agent.backend
+        return self._would_be(question, tools, lambda turns, fitted: list(fitted.rows))
+
+    def budget(self, question: Asked | None = None, *, tools: Iterable[ToolLike] | None = None) -> list[Budgeted]:
+        """Every picture of the branch: at which tier it stands in the prompt, what that takes, and why.
+
+        With a ``question``: as it would be asked now; nothing of it is kept.
+        """
+        return self._would_be(
+            question, tools, lambda turns, fitted: self._fitter().budget(fitted, turns, self._images())
+        )
+
+    def _would_be(
+        self,
+        question: Asked | None,
+        tools: Iterable[ToolLike] | None,
+        see: Callable[[Sequence[Turn], Fitted], list[_V]],
+    ) -> list[_V]:
+        """What ``see`` makes of the branch with a question in it that is not kept, or of the branch as it stands."""
         if question is None:
-            return list(backend.rows(self._composed(self.turns)))
+            turns = self.turns
+            tiers = Tiers.of(turns, self.agent.backend.model)
+            return see(turns, self._fitter().composed(turns, self._images(), tiers))
         read, offered = Question.of(question), self._tools(tools)
-        try:
-            with self.memory.atomic():
-                raise _NotKept(self._composed(self._kept(read, offered)))
-        except _NotKept as composed:
-            return list(backend.rows(composed.prompt))
+        found: list[_V] = []
+        with contextlib.suppress(_NotKept), self.memory.atomic():
+            turns = self._kept(read, offered)
+            found += see(turns, self._fitted(turns, _ROOM))
+            raise _NotKept
+        return found
 
     # --- how an ask goes
 
     def _asked(self, question: Asked, wanted: _Wanted, emit: Emit) -> Answer:
-        backend, read = self.agent.backend, Question.of(question)
+        read = Question.of(question)
         with self.agent.turn_of(self._id):
             with self.memory.atomic():
                 turns = self._kept(read, wanted.plan.tools)
-                rows = backend.rows(self._composed(turns))
-                budget.require_fit(rows, backend.context, wanted.plan.settings.max_new_tokens)
+                room = wanted.plan.settings.max_new_tokens
+                self._fitter().require(self._fitted(turns, room), room)
             return self._run(turns, wanted, emit).answer()
 
     def _kept(self, question: Question, tools: Sequence[Tool]) -> list[Turn]:
@@ -224,7 +253,8 @@ class Chat:
         standing = standing_turn(branch, system=self.agent.system, tools=tools)
         if standing is not None:
             branch.append(self.memory.turns.append(conversation, standing))
-        parts = question.keep(self.memory, conversation, branch)
+        hidden = Tiers.of(branch, self.agent.backend.model).hidden(branch)
+        parts = question.keep(self.memory, conversation, branch, hidden)
         branch.append(self.memory.turns.append(conversation, Turn("user", parts)))
         return branch
 
@@ -254,6 +284,7 @@ class Chat:
             emit=emit,
             cancel=wanted.cancel,
             reader=agent.reader,
+            limits=agent.limits,
             lang=agent.lang,
         )
 
@@ -340,9 +371,16 @@ class Chat:
             f"a call in {self.name!r} waits for a decision; run: looktwice approve {waiting}, with --deny to refuse it"
         )
 
-    def _composed(self, turns: Sequence[Turn]) -> Prompt:
-        images = {fold(p.name): p for p in self.images}
-        return compose(turns, images, style=self.agent.backend.style)
+    def _images(self) -> dict[str, NamedPicture]:
+        return {fold(picture.name): picture for picture in self.images}
+
+    def _fitter(self) -> Fitter:
+        return Fitter(self.agent.backend, self.memory, self._id, self.agent.limits)
+
+    def _fitted(self, turns: Sequence[Turn], max_new_tokens: int) -> Fitted:
+        """The branch as it would be shown now; what doesn't fit comes back as small as it gets."""
+        before = Tiers.of(turns, self.agent.backend.model)
+        return self._fitter().fit(turns, self._images(), before, max_new_tokens=max_new_tokens)
 
     def _last_question(self) -> Turn | None:
         return next((turn for turn in reversed(self.turns) if turn.role == "user"), None)
@@ -369,6 +407,7 @@ class Chat:
                 "tool", choice, (t.name for t in tools), hint="tool_choice is 'auto', 'any', 'none' or a tool on offer"
             )
         names = {tool.name for tool in tools}
+        strategy = checked(rest.pop("strategy", None) or self.agent.strategy)
         again = rest.pop("look_again", None)
         again = self.agent.look_again if again is None else again
         plan = Plan(
@@ -378,12 +417,10 @@ class Chat:
             choice,
             check="ocr" in names if check is None else bool(check),
             look_again="zoom" in names if again is None else bool(again),
+            strategy=strategy,
         )
         return _Wanted(plan, cancel, named is not None)
 
 
 class _NotKept(Exception):
-    """Carries a prompt out of a transaction that is rolled back."""
-
-    def __init__(self, prompt: Prompt) -> None:
-        self.prompt = prompt
+    """Rolls a transaction back."""

@@ -17,6 +17,7 @@ from ..memory.parts import ImagePart, Part, Status, TextPart, ToolCallPart, Tool
 from ..tools import ToolResult
 from .answer import Answer, Finish, Look, SeenImage, Timing, Usage
 from .backends.backend import Done, Row
+from .record import kept_of
 
 
 class Journal:
@@ -107,7 +108,7 @@ class Journal:
         if answer.finish != "stop" and not answer.text and self.open is None:
             return replace(answer, turn=self.turns[-1].id)
         status: Status = "complete" if answer.finish == "stop" else "partial"
-        kept = self.said(done, [TextPart(answer.text)], status=status, **_meta(answer))
+        kept = self.said(done, [TextPart(answer.text)], status=status, **kept_of(answer))
         return replace(answer, turn=kept.id)
 
     def amend(self, answer: Answer) -> None:
@@ -116,7 +117,7 @@ class Journal:
         if kept.id != answer.turn or kept.role != "assistant":
             return
         parts, tokens = (None, None) if kept.text == answer.text else ((TextPart(answer.text),), ())
-        self.turns[-1] = self.memory.turns.update(kept.id, meta=_meta(answer), parts=parts, tokens=tokens)
+        self.turns[-1] = self.memory.turns.update(kept.id, meta=kept_of(answer), parts=parts, tokens=tokens)
 
     def _append(self, turn: Turn) -> Turn:
         return self.memory.turns.append(self.conversation, turn, parent=self.turns[-1].id if self.turns else None)
@@ -130,13 +131,6 @@ class Journal:
             tokenizer=new.tokenizer,
             meta=new.meta,
         )
-
-
-_NOT_META = ("answer", "text", "conversation", "turn", "model", "lang")
-
-
-def _meta(answer: Answer) -> dict[str, Any]:
-    return {k: v for k, v in answer.to_json().items() if k not in _NOT_META}
 
 
 def since_question(turns: Sequence[Turn]) -> Sequence[Turn]:

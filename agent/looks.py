@@ -13,9 +13,10 @@ from ..errors import LookTwiceError
 from ..memory import Conversation, Memory, fold
 from ..memory.parts import Part, TextPart, ToolCallPart, ToolResultPart, Turn
 from ..tools import Tool, ToolResult
-from . import budget
+from ..tools.contact_sheet import contact_sheet
 from .answer import Answer, Look, SeenImage, Usage
 from .backends.backend import Backend, Done, Settings
+from .budget import Fitter, Limits
 from .calls import Malformed
 from .checks.addressed import is_addressed
 from .checks.checker import Checker
@@ -25,6 +26,7 @@ from .hooks import Cancel, Hooks, ModelRequest, Pause
 from .journal import Journal, result_turn, seen_image, since_question
 from .second_look import Again, SecondLook, Standing
 from .speaker import Said, Speaker
+from .strategy import STRATEGIES, Strategy, chosen, wanted
 from .toolbox import Toolbox
 from .trigger import Calibration
 
@@ -37,7 +39,7 @@ class Plan:
     """What an ask may do. ``looks`` are the calls left, ``choice`` whether one is wanted, or which.
 
     ``check``: hold the answer's claims against the pictures. ``look_again``: a doubtful answer brings a second
-    look about, as ``calibration`` has it.
+    look about, as ``calibration`` has it. ``strategy``: how a question about several pictures is put.
     """
 
     looks: int
@@ -47,6 +49,7 @@ class Plan:
     check: bool = False
     look_again: bool = False
     calibration: Calibration | None = None
+    strategy: Strategy = "auto"
 
     def to_json(self) -> dict[str, Any]:
         """What another process needs to go on after a pause."""
@@ -76,11 +79,12 @@ class Ask:
         emit: Emit,
         cancel: threading.Event,
         reader: Reader,
+        limits: Limits | None = None,
         lang: str = "en",
     ) -> None:
         """``turns`` is the branch up to what is to be answered; ``emit`` hears what happens; ``cancel`` ends it.
 
-        ``reader`` reads pictures for checks; ``lang`` is the language that hedges are in.
+        ``reader`` reads pictures for checks; ``limits`` are those of the prompt; ``lang`` is the language of hedges.
         """
         self.backend = backend
         self.hooks = hooks
@@ -91,7 +95,8 @@ class Ask:
         self._over = False
         self._results: dict[str, tuple[ToolResult, tuple[str, ...]]] = {}
         self._toolbox = Toolbox(memory, conversation, hooks, cancel)
-        self._speaker = Speaker(backend, hooks, self.journal, self._toolbox, emit=emit, cancel=cancel)
+        fitter = Fitter(backend, memory, conversation, limits or Limits())
+        self._speaker = Speaker(backend, hooks, self.journal, self._toolbox, fitter, emit=emit, cancel=cancel)
         checker = Checker(memory, reader, self._toolbox.images, plan.tools, self._seconds_left)
         self._checker = checker if plan.check else None
         self._second = SecondLook(self._checker, plan.calibration if plan.look_again else None, emit, self._notice)
@@ -100,6 +105,8 @@ class Ask:
 
     def answer(self) -> Answer:
         """Model, call, tool, model again, at most ``looks`` times; the last step always answers in words."""
+        if self.journal.turns[-1].role == "user":
+            self._put_apart()
         while True:
             try:
                 said = self._speaker.say(self._request())
@@ -169,10 +176,36 @@ class Ask:
             self._results[same] = self._registered(call, result, turn)
         self._keep_result(call, *self._results[same], seconds=time.monotonic() - began)
 
+    def _put_apart(self) -> None:
+        """Ask of each picture alone, or show them on one sheet, where the strategy has it so."""
+        turns, images = list(self.journal.turns), self._toolbox.images()
+        pictures = wanted(turns, images, self.plan.strategy)
+        strategy = chosen(self.plan.strategy, self.backend.style, len(pictures))
+        if strategy == "interleave" or not pictures:
+            return
+        if len(pictures) == 1:
+            self._speaker.show_alone(turns, pictures[0].name)
+            return
+        names = [picture.name for picture in pictures]
+        call = ToolCallPart(f"{strategy}1", strategy, {"images": names})
+        self._emit(Called(call))
+        began = time.monotonic()
+        told = [f"{name}: {self._speaker.aside(self._request(), name)}" for name in names if strategy == "each"]
+        turn = self.journal.said(Done("", "stop", Usage()), [call])
+        result = ToolResult(text="\n".join(["Asked of each picture alone:", *told]))
+        if strategy == "sheet":
+            sheet = contact_sheet([(p.name, self.journal.memory.pictures.pixels(p.key)) for p in pictures])
+            result = ToolResult(text=f"The pictures side by side: {', '.join(names)}", pictures=(sheet,))
+        result, shown = self._registered(call, result, turn)
+        self._speaker.show_alone(turns, None)
+        self._left += 1  # it is no look of the model's own
+        self._keep_result(call, result, shown, seconds=time.monotonic() - began)
+
     def _request(self) -> ModelRequest:
         left = self._seconds_left()
         last = self._left <= 0 or self._over or (left is not None and left <= 0)
-        choice = "auto" if self.journal.looks else self.plan.choice
+        looked = any(look.tool not in STRATEGIES for look in self.journal.looks)
+        choice = "auto" if looked else self.plan.choice
         choice, self._demanded = "none" if last else self._demanded or choice, ""
         settings = replace(self.plan.settings, timeout=None if left is None else max(left, 0.001))
         name, turns = self.journal.conversation.name, tuple(self.journal.turns)
@@ -223,8 +256,7 @@ class Ask:
         return result, turn
 
     def _fits(self, turn: Turn) -> bool:
-        rows = self.backend.rows(self._speaker.prompt([*self.journal.turns, turn]))
-        return budget.fits(rows, self.backend.context, self.plan.settings.max_new_tokens)
+        return self._speaker.fits([*self.journal.turns, turn], self.plan.settings.max_new_tokens)
 
     def _judged(self, said: Said) -> Standing | Again:
         """The answer that stands, or the second look that comes before it."""
@@ -242,6 +274,9 @@ class Ask:
         for notice in (*_notices(said, self.plan.settings), *self._addressed()):
             self._notice(notice)
         answer = self.journal.answer(said.done, said.words, said.done.finish, self._seen())
+        budget = self._speaker.budget(self.journal.turns)
+        left_out = self._speaker.tiers.left_out
+        answer = replace(answer, budget=budget, left_out=left_out)
         judged = replace(answer, evidence=standing.evidence, signals=standing.signals, lang=self._lang)
         answer = self.journal.finish(said.done, judged)
         if self.journal.memory.conversations.get(self.journal.conversation).head != answer.turn:
@@ -283,8 +318,7 @@ class Ask:
     def _seen(self) -> list[SeenImage]:
         """What stands in the prompt as pictures, each once."""
         images = self._toolbox.images()
-        prompt = self._speaker.prompt(self.journal.turns)
-        shown = {fold(row.image): row for row in self.backend.rows(prompt) if row.image}
+        shown = {fold(row.image): row for row in self._speaker.seen(self.journal.turns) if row.image}
         return [seen_image(self.journal.memory, images[name], row) for name, row in shown.items()]
 
     def _notice(self, text: str) -> None:

@@ -1,14 +1,14 @@
 """Turns become a prompt: one walk over the branch that emits words and pictures where they stand.
 
 A prompt is a sequence of messages made of segments. It knows nothing of token ids or of a checkpoint's
-chat format (`formats.py`), nothing of a database, and depends on the turns alone: the same turns give
-the same prompt for ever, and a longer branch only appends. That is what makes its prefix reusable.
+chat format (`formats.py`), nothing of a database, and depends on the turns and the tiers alone: while nothing is
+lowered, a longer branch only appends. That is what makes its prefix reusable.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
@@ -23,8 +23,11 @@ from ..memory.parts import (
     ToolSpec,
     Turn,
 )
+from .answer import Tier
 
-Tier: TypeAlias = Literal["full", "thumbnail", "text", "name"]
+PIXELS: tuple[Tier, ...] = ("full", "thumbnail")
+Place: TypeAlias = tuple[int, str]
+"""Where a picture stands: the id of the turn that shows it, and its folded name."""
 ToolStyle: TypeAlias = Literal["schemas", "names"]
 
 
@@ -87,18 +90,17 @@ class Prompt:
 
 @dataclass(frozen=True, slots=True)
 class Style:
-    """What a checkpoint was trained to expect. ``always_named``: each picture is introduced by its name."""
+    """What a checkpoint was trained to expect. ``always_named``: each picture is introduced by its name.
+
+    ``pictures``: how many it can tell apart in one prompt (None: as many as fit); ``thumbnails``: whether it can make
+    something of a picture's small view alone; ``one_at_a_time``: it was trained on one picture in each prompt.
+    """
 
     always_named: bool = False
     tools: ToolStyle = "schemas"
-
-
-TierOf: TypeAlias = Callable[[NamedPicture], Tier]
-
-
-def full(picture: NamedPicture) -> Tier:
-    """The tier policy of a context that is never short: every picture at full detail."""
-    return "full"
+    pictures: int | None = None
+    thumbnails: bool = True
+    one_at_a_time: bool = False
 
 
 def compose(
@@ -106,16 +108,20 @@ def compose(
     images: Mapping[str, NamedPicture],
     *,
     style: Style | None = None,
-    tier: TierOf = full,
+    tiers: Mapping[Place, Tier] | None = None,
+    told: Mapping[str, str] | None = None,
+    earlier: str = "",
     open_answer: bool = False,
 ) -> Prompt:
     """The prompt of a branch.
 
-    ``images`` are the conversation's pictures by their folded names. A picture is introduced by its name as
+    ``images`` are the conversation's pictures by their folded names, ``tiers`` say which of them are shown with less
+    than all of their detail, and where; ``told`` are the words for one at the tier "text", by its key. ``earlier``
+    opens the first question: what is to be known of turns that are left out. A picture is introduced by its name as
     soon as a second picture, a tool or a mention makes names needed; one that stood there before without
     its name is then named where the need arises, so that nothing that stands before ever changes.
     """
-    walk = _Walk(images, style or Style(), tier)
+    walk = _Walk(images, style or Style(), tiers or {}, told or {}, earlier, named=bool(earlier))
     for turn in turns:
         walk.turn(turn)
     return Prompt(tuple(walk.messages), open_answer)
@@ -127,7 +133,9 @@ class _Walk:
 
     images: Mapping[str, NamedPicture]
     style: Style
-    tier: TierOf
+    tiers: Mapping[Place, Tier]
+    told: Mapping[str, str]
+    earlier: str
     messages: list[Message] = field(default_factory=list[Message])
     named: bool = False
     shown: set[str] = field(default_factory=set[str])
@@ -139,7 +147,7 @@ class _Walk:
             case "system":
                 self._say("system", _system(turn, self.style.tools))
             case "user":
-                self._say("user", [*self._late_name(), *self._body(turn.parts)])
+                self._say("user", [*self._opening(), *self._late_name(), *self._body(turn)])
             case "assistant":
                 self._say("assistant", [_written(turn)])
             case "tool":
@@ -151,28 +159,34 @@ class _Walk:
         mentioned = turn.role == "user" and any(fold(name) in self.shown for name in mentions(turn.text))
         return (self.style.always_named and bool(turn.images)) or len(self.shown) > 1 or offered or mentioned
 
+    def _opening(self) -> list[Segment]:
+        earlier, self.earlier = self.earlier, ""
+        return [Words(f"{earlier}\n")] if earlier else []
+
     def _late_name(self) -> list[Segment]:
         if not (self.named and self.nameless):
             return []
         name, self.nameless = self.nameless, None
         return [Words(f"The image above is called {name}.\n")]
 
-    def _body(self, parts: Iterable[object]) -> list[Segment]:
+    def _body(self, turn: Turn) -> list[Segment]:
         out: list[Segment] = []
-        for part in parts:
+        for part in turn.parts:
             if isinstance(part, TextPart):
                 out += [*_break(out), Words(part.text)]
             elif isinstance(part, ImagePart):
-                out += [*_break(out), *self._picture(part.name)]
+                out += [*_break(out), *self._picture(turn, part.name)]
         return out
 
-    def _picture(self, name: str) -> list[Segment]:
+    def _picture(self, turn: Turn, name: str) -> list[Segment]:
         stored = self.images.get(fold(name))
         if stored is None or stored.forgotten:
             return [Words(f"Image {name} was removed.\n")]
-        shown = Shown(stored.name, stored.key, (stored.width, stored.height), self.tier(stored))
-        if shown.tier in ("text", "name"):
-            return [Words(_in_words(stored, shown.tier))]
+        shown = Shown(
+            stored.name, stored.key, (stored.width, stored.height), self.tiers.get((turn.id, fold(name)), "full")
+        )
+        if shown.tier not in PIXELS:
+            return [Words(in_words(stored.name, self.told.get(stored.key, "") if shown.tier == "text" else ""))]
         if self.named:
             return [Words(f"Image {stored.name}:\n"), shown, Words("\n")]
         self.nameless = stored.name
@@ -184,7 +198,7 @@ class _Walk:
             if isinstance(part, ToolResultPart) and part.text:
                 out += [*_break(out), Words(part.text), Words("\n")]
             elif isinstance(part, ImagePart):
-                out += [*_break(out), *self._picture(part.name)]
+                out += [*_break(out), *self._picture(turn, part.name)]
         return [*out, Tag("</tool_response>")]
 
     def _say(self, role: Role, segments: Iterable[Segment]) -> None:
@@ -198,9 +212,9 @@ def _break(before: Sequence[Segment]) -> list[Segment]:
     return [Words("\n")] if isinstance(last, Words) and not last.text.endswith("\n") else []
 
 
-def _in_words(picture: NamedPicture, tier: Tier) -> str:
-    told = picture.caption or picture.alt or ""
-    return f"Image {picture.name} (not shown again){': ' + told if told and tier == 'text' else ''}\n"
+def in_words(name: str, told: str = "") -> str:
+    """What stands in the place of a picture that isn't shown there as pixels."""
+    return f"Image {name} (not shown here){': ' + told if told else ''}\n"
 
 
 def _written(turn: Turn) -> Written:

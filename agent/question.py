@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias, cast
 
 from ..errors import InvalidInput, UnknownName
 from ..memory import Conversation, Memory, NamedPicture, Picture, fold, mentions
 from ..memory.parts import ImagePart, Part, TextPart, Turn
+from .budget.uses import spoken_of
 
 if TYPE_CHECKING:
     import PIL.Image
@@ -50,15 +51,20 @@ class Question:
             raise InvalidInput("the question is empty; ask something, for example 'What is in @bill?'")
         return question
 
-    def keep(self, memory: Memory, conversation: Conversation, branch: Sequence[Turn]) -> tuple[Part, ...]:
+    def keep(
+        self, memory: Memory, conversation: Conversation, branch: Sequence[Turn], hidden: Collection[str] = ()
+    ) -> tuple[Part, ...]:
         """Keep its pictures and give its parts, in the transaction that is open.
 
-        Pictures of the conversation that this branch has not shown yet come first, as they were added.
-        Raises UnknownName for a mention of a picture that isn't there.
+        Pictures of the conversation that this branch has not shown yet come first, as they were added, and with them
+        those that the question speaks of, of which the model sees no more than words or a thumbnail (``hidden``, folded
+        names). Raises UnknownName for a mention of a picture that isn't there.
         """
         parts: list[Part] = []
         known = {fold(p.name): p for p in memory.pictures.all(conversation)}
-        shown = {fold(name) for turn in branch for name in turn.images}
+        said = " ".join(item for item in self.items if isinstance(item, str))
+        again = spoken_of(said, hidden)
+        shown = {fold(name) for turn in branch for name in turn.images} - again
         for item in self.items:
             if isinstance(item, tuple):
                 picture, image = item
@@ -73,7 +79,7 @@ class Question:
                 _add_words(parts, item)
         _require_known(parts, known)
         placed = shown | {fold(name) for name in _names(parts)}
-        return (*_missing(parts, known, placed), *map(_unescaped, parts))
+        return (*_missing(parts, known, placed, again), *map(_unescaped, parts))
 
 
 def _read(item: object) -> str | tuple[Picture, Image]:
@@ -122,9 +128,9 @@ def _unescaped(part: Part) -> Part:
     return TextPart(part.text.replace("\\@", "@")) if isinstance(part, TextPart) else part
 
 
-def _missing(parts: Sequence[Part], known: dict[str, NamedPicture], placed: set[str]) -> list[Part]:
+def _missing(parts: Sequence[Part], known: dict[str, NamedPicture], placed: set[str], again: set[str]) -> list[Part]:
     """The pictures to show first: added ones not shown on this branch, and crops that are asked about."""
-    wanted = {fold(name) for name in _mentioned(parts)}
+    wanted = again | {fold(name) for name in _mentioned(parts)}
     return [
         ImagePart(picture.name)
         for name, picture in known.items()

@@ -10,18 +10,23 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from ..errors import ModelError
+from ..errors import ModelError, PromptTooLong
+from ..memory import fold
 from ..memory.parts import ToolCallPart, Turn
 from ..tools import Tool
-from . import budget
-from .answer import Usage
-from .backends.backend import Backend, Done, Token
+from .answer import Budgeted, Usage
+from .backends.backend import Backend, Done, Row, Token
+from .budget import Fitted, Fitter, Tiers
+from .budget.summary import summary
+from .budget.words import changes
 from .calls import OPEN, Malformed, Offer, read
-from .events import Emit
+from .events import Emit, Notice
+from .follow import unheard
 from .hooks import Cancel, Hooks, ModelRequest
 from .journal import Journal
-from .prompt import Prompt, compose
+from .prompt import Place
 from .speech import Speech
+from .strategy import about, alone
 from .toolbox import Toolbox
 
 SAVE_EVERY = 1.0  # seconds between two savings of an answer that is still being written
@@ -52,6 +57,7 @@ class Speaker:
         hooks: Hooks,
         journal: Journal,
         toolbox: Toolbox,
+        fitter: Fitter,
         *,
         emit: Emit,
         cancel: threading.Event,
@@ -60,22 +66,55 @@ class Speaker:
         self._hooks = hooks
         self._journal = journal
         self._toolbox = toolbox
+        self._fitter = fitter
+        self._tiers = Tiers.of(journal.turns, backend.model)
         self._emit = emit
         self._cancel = cancel
         self._before: Turn | None = None  # the partial answer that goes on
         self._request: ModelRequest | None = None
         self._done: Done | None = None
         self._tokens: list[Token] = []
+        self._aside = False
 
     def go_on(self, partial: Turn) -> None:
         """Let the next step go on with an answer that broke off; an empty one is begun anew."""
         self._before = partial if partial.text else None
 
-    def prompt(self, turns: Sequence[Turn]) -> Prompt:
-        """The prompt of these turns, with the partial answer that goes on, if there is one."""
-        branch = [*turns, self._before] if self._before else turns
-        images, style = self._toolbox.images(), self._backend.style
-        return compose(branch, images, style=style, open_answer=self._before is not None)
+    def show_alone(self, turns: Sequence[Turn], name: str | None) -> None:
+        """Show one picture of the branch from here on, or none; the others stand there by name."""
+        self._tiers = alone(turns, self._toolbox.images(), self._tiers, name, why="asked about one by one")
+
+    def aside(self, request: ModelRequest, name: str) -> str:
+        """What the model says of one picture alone: not heard by anyone, and not kept by itself."""
+        before, self._aside = self._tiers, True
+        self.show_alone(request.turns, name)
+        try:
+            turns = tuple(about(request.turns, name))
+            return " ".join(self.say(request.replace(turns=turns, tools=(), tool_choice="none")).words.split())
+        finally:
+            self._tiers, self._aside = before, False
+
+    def fits(self, turns: Sequence[Turn], max_new_tokens: int) -> bool:
+        """Whether these turns can be made to fit."""
+        try:
+            self._fitter.require(self._fitted(turns, max_new_tokens), max_new_tokens)
+        except PromptTooLong:
+            return False
+        return True
+
+    def seen(self, turns: Sequence[Turn]) -> list[Row]:
+        """The pictures of the prompt as it was shown, in order."""
+        return [row for row in self._fitter.composed(turns, self._toolbox.images(), self._tiers).rows if row.image]
+
+    def budget(self, turns: Sequence[Turn]) -> tuple[Budgeted, ...]:
+        """Every picture of the branch as it stood in the prompt."""
+        images = self._toolbox.images()
+        return tuple(self._fitter.budget(self._fitter.composed(turns, images, self._tiers), turns, images))
+
+    @property
+    def tiers(self) -> Tiers:
+        """What the last prompt showed."""
+        return self._tiers
 
     def say(self, request: ModelRequest) -> Said:
         """One step. A hook's ``Cancel`` ends it with what was said so far."""
@@ -112,11 +151,10 @@ class Speaker:
     def _generate(self, request: ModelRequest) -> Done:
         """The handler at the innermost of the hooks; they may call it with another request, and more than once."""
         self._request = request
-        prompt = self.prompt(request.turns)
-        budget.require_fit(self._backend.rows(prompt), self._backend.context, request.settings.max_new_tokens)
+        prompt = self._fit(request).prompt
         offer = self._offer(request)
         hide = offer is not None and offer.is_open
-        speech = Speech(self._emit, hide_calls=hide)
+        speech = Speech(unheard if self._aside else self._emit, hide_calls=hide)
         stream = self._backend.generate(
             prompt,
             request.settings,
@@ -146,7 +184,30 @@ class Speaker:
         finally:
             stream.close()
 
+    def _fit(self, request: ModelRequest) -> Fitted:
+        """The prompt of a request; what it shows less of than the last one did is told."""
+        room, before = request.settings.max_new_tokens, self._tiers
+        fitted = self._fitter.require(self._fitted(request.turns, room), room)
+        if self._fitter.limits.old_turns == "summarize" and fitted.tiers.left_out != before.left_out:
+            self._tiers = summary(self._backend, fitted.tiers, before, request.turns, self._cancel)
+            fitted = self._fitter.require(self._fitted(request.turns, room), room)
+        self._tiers = fitted.tiers
+        for told in () if self._aside else changes(before, self._tiers, self._names(request.turns)):
+            self._journal.notices.append(told)
+            self._emit(Notice(told))
+        return fitted
+
+    def _fitted(self, turns: Sequence[Turn], max_new_tokens: int) -> Fitted:
+        branch = [*turns, self._before] if self._before else turns
+        images, is_open = self._toolbox.images(), self._before is not None
+        return self._fitter.fit(branch, images, self._tiers, max_new_tokens=max_new_tokens, open_answer=is_open)
+
+    def _names(self, turns: Sequence[Turn]) -> dict[Place, str]:
+        return {(turn.id, fold(name)): name for turn in turns for name in turn.images}
+
     def _save(self, said: str, hide: bool) -> None:
+        if self._aside:
+            return
         self._journal.save(said.partition(OPEN)[0] if hide else said)
 
     def _offer(self, request: ModelRequest) -> Offer | None:

@@ -59,7 +59,7 @@ def main() -> None:
         [
             picture(wall, "wall"),
             picture(street(), "street"),
-            {"type": "text", "text": "What does the sign in @street say?"},
+            {"type": "text", "text": "Zoom into the sign in @street."},
         ]
     )
     for message in agent.invoke({"messages": [question]})["messages"]:

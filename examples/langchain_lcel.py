@@ -35,7 +35,7 @@ def main() -> None:
             print(f"{order['shape']}: {row}")
 
         # Alone, the agent's Runnable streams what happens; in a chain it hands on the answer.
-        asked = {"images": {"street": street()}, "question": "What does the sign in @street say?", "chat": "walk"}
+        asked = {"images": {"street": street()}, "question": "Zoom into the sign in @street.", "chat": "walk"}
         words: list[str] = []
         for event in agent.as_runnable().stream(asked):
             match event:

@@ -158,6 +158,18 @@ class Pictures:
         """The notes of a picture by kind."""
         return dict(self._db.rows("SELECT kind, text FROM notes WHERE picture = ? ORDER BY kind", (key,)))
 
+    def all_notes(self, conversation: Conversation | str) -> dict[str, dict[str, str]]:
+        """The notes of every picture of a conversation that has any, by its key and their kind."""
+        found: dict[str, dict[str, str]] = {}
+        rows = self._db.rows(
+            "SELECT picture, kind, text FROM notes WHERE picture IN"
+            " (SELECT picture FROM names WHERE conversation = ? AND NOT forgotten) ORDER BY picture, kind",
+            (conversation_id(self._db, conversation),),
+        )
+        for key, kind, text in rows:
+            found.setdefault(key, {})[kind] = text
+        return found
+
     def forget(self, conversation: Conversation | str, name: str) -> list[str]:
         """Forget a picture and the crops made of it in this conversation; returns their names.
 

@@ -99,7 +99,7 @@ def test_one_bad_picture_among_several_keeps_none_of_them(tmp_path: Path) -> Non
 
 
 def test_a_question_that_does_not_fit_is_refused_before_the_model_runs_with_what_to_drop() -> None:
-    chat = chat_of("never", context=500, image_tokens=200)
+    chat = chat_of("never", context=500, image_tokens=200, thumbnail_tokens=200)
     for name in ("a", "b"):
         chat.add(RED if name == "a" else BLUE, name)
     with pytest.raises(PromptTooLong) as raised:
@@ -113,7 +113,7 @@ def test_a_question_that_does_not_fit_is_refused_before_the_model_runs_with_what
 
 
 def test_a_crop_that_has_no_room_is_told_and_the_answer_comes() -> None:
-    backend = ScriptedBackend([ZOOM, "as far as I saw"], context=330, image_tokens=150)
+    backend = ScriptedBackend([ZOOM, "as far as I saw"], context=330, image_tokens=150, thumbnail_tokens=150)
     chat = Agent(backend, memory=":memory:", tools=["zoom"]).chat("t")
     chat.add(RED, "bill")
     answer = chat.ask("What?", max_new_tokens=20)

@@ -142,7 +142,7 @@ def test_read_aloud_fails_in_one_line(play: Play, capsys: pytest.CaptureFixture[
 def test_an_agent_of_langchain_looks_closer_and_its_events_say_so(play: Play) -> None:
     said = play("langchain_agent.py")
     assert [re.sub(r"\[\d+, \d+, \d+, \d+\]", "BOX", line) for line in said] == [
-        "human: [wall] [street] What does the sign in @street say?",
+        "human: [wall] [street] Zoom into the sign in @street.",
         "ai: zoom({'image': 'street', 'box': BOX})",
         "tool: [street.zoom1]",
         "ai: STOP",

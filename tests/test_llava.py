@@ -394,7 +394,7 @@ def test_settings_may_be_left_out_as_none() -> None:
         ({"chat_format": "mistrel"}, "no chat format named 'mistrel'; did you mean 'mistral'?"),
     ],
 )
-def test_a_wrong_option_is_one_line(options: dict[str, str], line: str) -> None:
+def test_a_wrong_option_is_one_line(options: dict[str, Any], line: str) -> None:
     with pytest.raises(Exception) as error:
         open_backend("pocket", **options)
     assert str(error.value).startswith(line)

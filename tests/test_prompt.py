@@ -109,11 +109,11 @@ def test_a_picture_that_was_forgotten_leaves_a_mark() -> None:
 
 
 @pytest.mark.parametrize(
-    ("tier", "text"), [("text", "Image a (not shown again): a red bill\n"), ("name", "Image a (not shown again)\n")]
+    ("tier", "text"), [("text", "Image a (not shown here): a red bill\n"), ("name", "Image a (not shown here)\n")]
 )
 def test_a_lowered_picture_is_told_in_words(tier: Tier, text: str) -> None:
-    stored = {"a": image("a", caption="a red bill")}
-    prompt = compose([user(ImagePart("a"), "What?")], stored, tier=lambda _: tier)
+    told = {image("a").key: "a red bill"}
+    prompt = compose([user(ImagePart("a"), "What?")], images("a"), tiers={(0, "a"): tier}, told=told)
     assert written(prompt) == [f"user: {text}What?"]
 
 

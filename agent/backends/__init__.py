@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from .backend import Backend, Done, Row, Settings, Token
@@ -20,13 +21,16 @@ def open_backend(
     dtype: str | None = None,
     quantize: str | None = None,
     chat_format: str | None = None,
+    cache: str | os.PathLike[str] | None = None,
+    cache_bytes: int = 8 << 30,
 ) -> LlavaBackend:
     """The backend of "pocket", of a checkpoint's folder, or of a hub name in the local cache.
 
-    Weights are read at the first question. Raises ModelError where there is no such checkpoint.
+    ``cache`` is a folder of at most ``cache_bytes`` where what was computed lasts. Weights are read at the first
+    question. Raises ModelError where there is no such checkpoint.
     """
     from .checkpoint import open_checkpoint
     from .llava import LlavaBackend
 
     checkpoint = open_checkpoint(model, chat_format=chat_format)
-    return LlavaBackend(checkpoint, device=device, dtype=dtype, quantize=quantize)
+    return LlavaBackend(checkpoint, device=device, dtype=dtype, quantize=quantize, cache=cache, cache_bytes=cache_bytes)

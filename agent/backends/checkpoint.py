@@ -9,9 +9,9 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ...errors import LookTwiceError, ModelError, ModelMissing
 from ...tools.tiling import ImageTokens
@@ -83,10 +83,16 @@ def _checked(model: str, source: str, config: Any, processor: Any, chat_format: 
         encoder=encoder,
         context=config.text_config.max_position_embeddings,
         stops=_stops(encoder, config),
-        style=Style(always_named=own.always_named, tools=own.tools),
+        style=_style(own, config.model_type),
         note=own.note,
         calibration=own.calibration,
     )
+
+
+def _style(own: _OwnWords, kind: str) -> Style:
+    """LLaVA-NeXT was trained on one picture at a time, unless a checkpoint says otherwise."""
+    single = kind == "llava_next" and own.pictures is None
+    return Style(own.always_named, own.tools, own.pictures, own.thumbnails, one_at_a_time=single)
 
 
 def _require_plausible(model: str, source: str) -> None:
@@ -179,6 +185,8 @@ class _OwnWords(BaseModel):
     name: str | None = None
     always_named: bool = False
     tools: ToolStyle = "schemas"
+    pictures: Annotated[int, Field(ge=1)] | None = None
+    thumbnails: bool = True
     note: str = ""
     calibration: Calibration | None = None
 

@@ -8,6 +8,7 @@ import time
 from collections.abc import Generator
 
 from ..answer import Finish
+from .queueing import Ticket
 
 _GLANCE = 0.02  # seconds between two looks at the limits while waiting
 
@@ -26,13 +27,12 @@ class Limits:
         return "timeout" if self._end is not None and time.monotonic() > self._end else None
 
     @contextlib.contextmanager
-    def queued(self, lock: threading.Lock) -> Generator[Finish | None]:
-        """With a lock that others hold for long: None once it is held, or why the wait ended without it."""
-        while not (reason := self.reached()):
-            if lock.acquire(timeout=_GLANCE):
-                break
+    def queued(self, ticket: Ticket) -> Generator[Finish | None]:
+        """With a place in the line: None once it is its turn, or why the wait ended before."""
         try:
+            while not (reason := self.reached()):
+                if ticket.wait(_GLANCE):
+                    break
             yield reason
         finally:
-            if reason is None:
-                lock.release()
+            ticket.leave()

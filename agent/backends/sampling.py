@@ -80,6 +80,10 @@ class Watch(LogitsProcessor, BaseStreamer):
         self._held.append(Token(piece, logprob, entropy))
         self._release(keep=self._longest_stop - 1)
 
+    def resume(self) -> None:
+        """The computation begins again after the tokens so far, which come once more as its prompt."""
+        self._prompt_seen = False
+
     def take(self, ids: Sequence[int]) -> None:
         """All chosen tokens at once, up to the end token: those of the best beam, known only at the end."""
         ends = [place for place, i in enumerate(ids) if i in self._stops]

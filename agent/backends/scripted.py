@@ -25,7 +25,7 @@ Line: TypeAlias = str | Callable[[Prompt], str]
 
 
 class ScriptedBackend:
-    """Plays its lines in order; a word counts as a token and a picture as ``image_tokens``.
+    """Plays its lines in order; a word counts as a token, a picture as ``image_tokens``, its thumbnail as fewer.
 
     ``pace`` are seconds between two words, for tests of streaming and cancelling.
     """
@@ -36,6 +36,7 @@ class ScriptedBackend:
         *,
         context: int = 1_000_000,
         image_tokens: int = 100,
+        thumbnail_tokens: int = 20,
         family: str = "chatml",
         style: Style | None = None,
         pace: float = 0.0,
@@ -48,7 +49,7 @@ class ScriptedBackend:
         self.offers: list[Offer | None] = []
         self._script = list(script)
         self._pace = pace
-        self._image_tokens = image_tokens
+        self._image_tokens = {"full": image_tokens, "thumbnail": min(thumbnail_tokens, image_tokens)}
         self._format: Format = FAMILIES[family]
         self._lock = threading.Lock()
 
@@ -105,7 +106,7 @@ class ScriptedBackend:
     def _row(self, piece: object) -> Row:
         match piece:
             case Shown(name, key, _, tier):
-                return Row("image", "", self._image_tokens, name, tier, key)
+                return Row("image", "", self._image_tokens[tier], name, tier, key)
             case Literal(text):
                 return Row("format", text, 1)
             case Words(text):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import logging
+import threading
 from collections.abc import Generator
 from typing import Any
 
@@ -15,6 +16,7 @@ from ...errors import InvalidInput, ModelError
 from .checkpoint import CLASSES, Checkpoint, missing
 
 _log = logging.getLogger(__name__)
+_LOADING = threading.Lock()  # transformers changes torch while it loads; two at once leave it changed
 
 
 def load(checkpoint: Checkpoint, *, device: str, dtype: torch.dtype, quantization: Any) -> Any:
@@ -30,7 +32,7 @@ def load(checkpoint: Checkpoint, *, device: str, dtype: torch.dtype, quantizatio
         options["device_map"] = device  # weights go straight to the GPU
     _log.info("loading %s on %s as %s", checkpoint.name, device, dtype)
     try:
-        with _no_progress_bars():
+        with _LOADING, _no_progress_bars():
             model, found = kind.from_pretrained(checkpoint.source, output_loading_info=True, **options)
     except OSError as error:
         raise missing(checkpoint.source) from error

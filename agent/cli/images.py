@@ -36,17 +36,20 @@ def images(chat: str | None, like: str | None, db: str | None, as_json: bool) ->
 @click.argument("name")
 @options.the_chat
 @options.db
+@options.cache
 @options.json
-def forget(name: str, chat: str, db: str | None, as_json: bool) -> None:
+def forget(name: str, chat: str, db: str | None, cache: str | None, as_json: bool) -> None:
     """Remove the picture NAME and the crops made from it.
 
-    Its bytes are deleted when no other conversation has it. What was said and read about it stays in the turns of the
-    conversation. This can't be undone.
+    Its bytes are deleted when no other conversation has it; what a cache folder has of it, always. What was said and
+    read about it stays in the turns of the conversation. This can't be undone.
     """
     wanted, lines = name.removeprefix("@"), Lines()
     with options.open_memory(db) as memory:
         gone = memory.pictures.forget(chat, wanted)
         elsewhere = _elsewhere(memory, chat, gone)
+        if cache:
+            _uncache(memory, chat, gone, cache)
     if as_json:
         say_json({"forgotten": gone, "elsewhere": elsewhere})
     elif gone:
@@ -70,6 +73,15 @@ def _elsewhere(memory: Memory, chat: str, gone: list[str]) -> list[str]:
         for other in memory.conversations.list()
         if other.id != here.id and any({p.key, p.parent} & keys and not p.forgotten for p in memory.pictures.all(other))
     ]
+
+
+def _uncache(memory: Memory, chat: str, gone: list[str], cache: str) -> None:
+    """Delete what a cache folder has of these pictures."""
+    from ..backends.reuse.folder import CacheFolder
+
+    folder = CacheFolder(cache)
+    if folder.path.is_dir():
+        folder.forget({picture.key for picture in memory.pictures.all(chat) if picture.name in gone})
 
 
 def _list(memory: Memory, chat: str, as_json: bool) -> None:

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from ...tools import Tool
     from ..agent import Agent
     from ..backends import Backend
+    from ..budget import OldTurns
     from ..chat import Chat, Image
+    from ..strategy import Strategy
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -33,6 +35,7 @@ class ModelOptions(TypedDict):
     dtype: str | None
     quantize: str | None
     chat_format: str | None
+    cache: str | None
 
 
 class AgentOptions(ModelOptions):
@@ -43,6 +46,9 @@ class AgentOptions(ModelOptions):
     looks: int
     check: bool | None
     look_again: bool | None
+    strategy: Strategy
+    budget: int | None
+    old_turns: OldTurns
     system: str | None
 
 
@@ -63,6 +69,12 @@ the_chat = click.option(
 only_chat = click.option("--chat", metavar="NAME", help="Only this conversation.")
 json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 plain = click.option("--plain", is_flag=True, help="Labelled lines, no colour. [also: NO_COLOR, ACCESSIBLE]")
+cache = click.option(
+    "--cache",
+    envvar="LOOKTWICE_CACHE",
+    metavar="DIR",
+    help="A folder that keeps what was computed for the next time. [env: LOOKTWICE_CACHE]",
+)
 
 _MODEL = (
     click.option(
@@ -77,6 +89,7 @@ _MODEL = (
     click.option("--dtype", metavar="NAME", help="Such as float32 or bfloat16; else what suits the device."),
     click.option("--quantize", type=click.Choice(["4bit", "8bit"]), help="Load smaller weights; needs bitsandbytes."),
     click.option("--chat-format", metavar="FAMILY", help="chatml, llama3, mistral or vicuna; else recognised."),
+    cache,
 )
 _AGENT = (
     db,
@@ -98,6 +111,26 @@ _AGENT = (
         "--look-again/--no-look-again",
         default=None,
         help="Follow a doubtful answer with a closer look; else where the tool zoom is on offer.",
+    ),
+    click.option(
+        "--strategy",
+        type=click.Choice(["auto", "interleave", "each", "sheet"]),
+        default="auto",
+        show_default=True,
+        help="How several pictures are shown: all, one by one, or on one sheet.",
+    ),
+    click.option(
+        "--budget",
+        type=click.IntRange(min=1),
+        metavar="TOKENS",
+        help="The most that all pictures may take; else what the model has room for.",
+    ),
+    click.option(
+        "--old-turns",
+        type=click.Choice(["keep", "drop", "summarize"]),
+        default="keep",
+        show_default=True,
+        help="What becomes of the oldest turns when a question doesn't fit: keep refuses it.",
     ),
     click.option("--system", metavar="TEXT", help="Instructions for the model."),
 )
@@ -157,6 +190,9 @@ def _agent(given: AgentOptions) -> Agent:
         looks=given["looks"],
         check=given["check"],
         look_again=given["look_again"],
+        strategy=given["strategy"],
+        budget=given["budget"],
+        old_turns=given["old_turns"],
         system=given["system"],
     )
 
@@ -171,6 +207,7 @@ def open_model(given: ModelOptions) -> Backend:
         dtype=given["dtype"],
         quantize=given["quantize"],
         chat_format=given["chat_format"],
+        cache=given["cache"],
     )
 
 

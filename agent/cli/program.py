@@ -24,6 +24,9 @@ from .output import Lines, answers_apart, printable
 COMMANDS = {
     "approve": ("approve", "List calls that wait for an approval, or decide one and go on."),
     "ask": ("ask", "Ask about pictures and print the answer."),
+    "batch": ("batch", "Ask one question about many pictures, and keep the answers in a file."),
+    "cache": ("cache", "List, check or clear what a cache folder keeps."),
+    "budget": ("budget", "Say how much of each picture the model sees, and why."),
     "calibrate": ("calibrate", "Fit when an answer of a model is doubtful."),
     "chat": ("chat", "Talk about pictures, line by line."),
     "check": ("check", "Say what is wrong with pictures: dark, blurred, text cut off."),

@@ -216,6 +216,11 @@ def reasons(record: Record) -> Iterator[str]:
         yield "no looks and no evidence: the answer rests on the pictures as the model saw them"
     for image in record.images:
         yield f"picture: {image.name}, {image.tokens} tokens, {image.tier}"
+    for picture in record.budget:
+        if picture.tier != "thumbnail":
+            yield f"picture: {picture.name}, by {picture.tier} only, {picture.why}"
+    if record.left_out is not None:
+        yield f"left out: the {record.left_out.questions} oldest questions and their answers"
     usage = record.usage
     if usage is not None:
         yield f"tokens: {usage.prompt} prompt ({usage.reused} reused, {usage.new} new), {usage.output} answer"

@@ -1,8 +1,9 @@
 """What was computed once: key-value prefixes of conversations, and vision features of pictures.
 
 Both are keyed by content, never by place: a prefix by one key per position (a token's id, or a picture's
-content, tier and offset), features by the picture's key. Both hold at most so many bytes, and drop what
-was used longest ago. Torch-free by itself: tensors come and go through the few methods it calls on them.
+content, tier and offset), features by the picture's key. Both hold at most so many bytes; what was used longest
+ago is dropped, or moves to a lower store (from a GPU to the machine's memory) and comes up again when it is needed.
+Torch-free by itself: tensors come and go through the few methods it calls on them.
 """
 
 from __future__ import annotations
@@ -13,14 +14,25 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 V = TypeVar("V")
+S = TypeVar("S")
+
+
+@dataclass(frozen=True, slots=True)
+class Lower(Generic[S, V]):
+    """A store below another one, and the way of a value down to it and up from it."""
+
+    store: S
+    down: Callable[[V], V]
+    up: Callable[[V], V]
 
 
 class ByteLimited(Generic[V]):
-    """A mapping of at most ``limit`` bytes; what was used longest ago goes first."""
+    """A mapping of at most ``limit`` bytes; what was used longest ago goes first, to the lower one if there is one."""
 
-    def __init__(self, limit: int, size: Callable[[V], int]) -> None:
+    def __init__(self, limit: int, size: Callable[[V], int], *, lower: Lower[ByteLimited[V], V] | None = None) -> None:
         self.limit = limit
         self.used = 0
+        self.lower = lower
         self._size = size
         self._kept: OrderedDict[str, tuple[V, int]] = OrderedDict()
 
@@ -29,26 +41,50 @@ class ByteLimited(Generic[V]):
 
     def get(self, key: str) -> V | None:
         """The value, now the most recently used; None if it isn't kept."""
-        if key not in self._kept:
+        if key in self._kept:
+            self._kept.move_to_end(key)
+            return self._kept[key][0]
+        found = self.lower.store.get(key) if self.lower else None
+        if self.lower is None or found is None:
             return None
-        self._kept.move_to_end(key)
-        return self._kept[key][0]
+        value = self.lower.up(found)
+        self.put(key, value)
+        return value
 
     def put(self, key: str, value: V) -> None:
-        """Keep a value, and drop the oldest ones beyond the limit. One over the limit itself isn't kept."""
+        """Keep a value, and push the oldest ones out beyond the limit. One over the limit itself isn't kept here."""
         self.drop(key)
-        size = self._size(value)
-        if size > self.limit:
-            return
-        self._kept[key] = (value, size)
-        self.used += size
+        self._kept[key] = (value, self._size(value))
+        self.used += self._kept[key][1]
+        if self._kept[key][1] > self.limit:
+            self._push_out(key)
         while self.used > self.limit:
-            self.drop(next(iter(self._kept)))
+            self._push_out(next(iter(self._kept)))
 
     def drop(self, key: str) -> None:
         """Forget one value, if it is kept."""
         if key in self._kept:
             self.used -= self._kept.pop(key)[1]
+        if self.lower:
+            self.lower.store.drop(key)
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._kept.clear()
+        self.used = 0
+        if self.lower:
+            self.lower.store.clear()
+
+    def free(self) -> None:
+        """Push everything out, to the lower store if there is one."""
+        while self._kept:
+            self._push_out(next(iter(self._kept)))
+
+    def _push_out(self, key: str) -> None:
+        value, size = self._kept.pop(key)
+        self.used -= size
+        if self.lower and self.lower.store.limit:
+            self.lower.store.put(key, self.lower.down(value))
 
 
 @dataclass(slots=True, eq=False)
@@ -71,7 +107,7 @@ class Prefixes:
     """Key-value caches of several conversations and branches, found by their longest common prefix.
 
     ``clone(cache, length)`` copies a cache's first positions, ``crop(cache, length)`` cuts it in place,
-    ``size(cache)`` is its bytes.
+    ``size(cache)`` is its bytes. Branches are kept whole, each with its own copy of what they share.
     """
 
     def __init__(
@@ -81,8 +117,10 @@ class Prefixes:
         size: Callable[[Any], int],
         clone: Callable[[Any, int], Any],
         crop: Callable[[Any, int], None],
+        lower: Lower[Prefixes, Any] | None = None,
     ) -> None:
         self.limit = limit
+        self.lower = lower
         self._size = size
         self._clone = clone
         self._crop = crop
@@ -98,7 +136,8 @@ class Prefixes:
 
     def reach(self, keys: Sequence[Hashable], spans: Sequence[tuple[int, int]]) -> int:
         """The length of what `take` would give; nothing leaves the store."""
-        return self._best(list(keys), spans)[1]
+        below = self.lower.store.reach(keys, spans) if self.lower else 0
+        return max(self._best(list(keys), spans)[1], below)
 
     def take(self, keys: Sequence[Hashable], spans: Sequence[tuple[int, int]]) -> Hit:
         """The cache that shares most with ``keys``; it leaves the store until ``put`` brings it back.
@@ -108,6 +147,9 @@ class Prefixes:
         conversation goes on differently, it stays, and the prompt gets a copy, if that fits the limit.
         """
         best, length = self._best(list(keys), spans)
+        if self.lower and self.lower.store.reach(keys, spans) > length:
+            found = self.lower.store.take(keys, spans)
+            return Hit(self.lower.up(found.cache), found.length)
         if best is None:
             return Hit(None, 0)
         self._kept.remove(best)
@@ -127,24 +169,41 @@ class Prefixes:
             shared = common(prefix.keys, keys)
             if shared >= length:
                 best, length = prefix, shared
-        length = _outside(min(length, len(keys) - 1), spans)
+        length = outside(min(length, len(keys) - 1), spans)
         return (best, length) if length > 0 else (None, 0)
 
     def put(self, keys: Sequence[Hashable], cache: Any) -> None:
         """Keep a cache of exactly ``len(keys)`` positions. What it wholly contains is no longer needed."""
         keys = list(keys)
-        self._kept = [p for p in self._kept if common(p.keys, keys) < len(p.keys)]
+        self._drop_within(keys)
         if keys and self._size(cache) <= self.limit:
             self._kept.append(Prefix(keys, cache))
+        elif keys:
+            self._lay_down(Prefix(keys, cache))
         self._shrink(self.limit)
 
     def clear(self) -> None:
         """Forget everything."""
         self._kept.clear()
+        if self.lower:
+            self.lower.store.clear()
+
+    def free(self) -> None:
+        """Push everything out, to the lower store if there is one."""
+        self._shrink(-1)
+
+    def _drop_within(self, keys: list[Hashable]) -> None:
+        self._kept = [p for p in self._kept if common(p.keys, keys) < len(p.keys)]
+        if self.lower:
+            self.lower.store._drop_within(keys)
 
     def _shrink(self, limit: int) -> None:
         while self._kept and self.used > limit:
-            self._kept.pop(0)
+            self._lay_down(self._kept.pop(0))
+
+    def _lay_down(self, prefix: Prefix) -> None:
+        if self.lower and self.lower.store.limit:
+            self.lower.store.put(prefix.keys, self.lower.down(prefix.cache))
 
 
 def common(left: list[Hashable], right: list[Hashable]) -> int:
@@ -159,7 +218,8 @@ def common(left: list[Hashable], right: list[Hashable]) -> int:
     return low
 
 
-def _outside(length: int, spans: Sequence[tuple[int, int]]) -> int:
+def outside(length: int, spans: Sequence[tuple[int, int]]) -> int:
+    """The longest length up to ``length`` that cuts no picture."""
     for start, count in spans:
         if start < length < start + count:
             return start

@@ -1,15 +1,11 @@
-"""Which tier each picture gets, and whether the prompt fits at all.
-
-Today every picture is shown in full and a prompt that does not fit is refused, with what to drop. A
-policy that lowers pictures takes the place of ``prompt.full`` here.
-"""
+"""Whether a prompt leaves room for its answer."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..errors import PromptTooLong
-from .backends.backend import Row
+from ...errors import PromptTooLong
+from ..backends.backend import Row
 
 ROOM = 128  # tokens kept free for an answer, unless fewer were asked for
 

@@ -1,0 +1,69 @@
+"""What the reuse of prefixes does to transformers' key-value cache: measure, copy, cut, move, join."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from transformers import DynamicCache
+
+
+def size(cache: Any) -> int:
+    """Bytes of a cache's tensors."""
+    return sum(t.numel() * t.element_size() for layer in cache.layers for t in (layer.keys, layer.values))
+
+
+def clone(cache: Any, length: int) -> Any:
+    """A copy of a cache's first ``length`` positions; tensors are (batch, heads, positions, head size)."""
+    copy: Any = DynamicCache()
+    for index, layer in enumerate(cache.layers):
+        copy.update(layer.keys[:, :, :length].clone(), layer.values[:, :, :length].clone(), index)
+    return copy
+
+
+def crop(cache: Any, length: int) -> None:
+    """Cut a cache to its first ``length`` positions, in place."""
+    surplus = cache.get_seq_length() - length
+    if surplus > 0:
+        cache.crop(-surplus)
+
+
+def moved(cache: Any, device: str) -> Any:
+    """A copy of a cache on another device."""
+    copy: Any = DynamicCache()
+    for index, (keys, values) in enumerate(tensors(cache)):
+        copy.update(keys.to(device), values.to(device), index)
+    return copy
+
+
+def tensors(cache: Any) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    """Keys and values of each layer, as they are now: a cache that grows or is cut gets others."""
+    return [(layer.keys, layer.values) for layer in cache.layers if layer.is_initialized]
+
+
+def block(layers: Sequence[tuple[torch.Tensor, torch.Tensor]], start: int, stop: int) -> torch.Tensor:
+    """Some positions of a cache of one conversation as one tensor: (layers, 2, heads, positions, head size), in RAM."""
+    sides = [torch.stack([side[0, :, start:stop].cpu() for side in layer]) for layer in layers]
+    return torch.stack(sides)
+
+
+def extend(cache: Any, blocks: Sequence[torch.Tensor], *, skip: int, device: str) -> Any:
+    """A cache (None: an empty one) with the positions of several blocks appended, without the first ``skip``."""
+    cache = DynamicCache() if cache is None else cache
+    for index in range(len(blocks[0])):
+        keys, values = (
+            torch.cat([one[index, side] for one in blocks], dim=1)[None, :, skip:].to(device) for side in (0, 1)
+        )
+        cache.update(keys, values, index)
+    return cache
+
+
+def even(cache: Any, count: int) -> int:
+    """Cut a cache that a failed computation left uneven to the positions that all ``count`` layers have."""
+    layers: Any = cache.layers
+    length = min(layer.get_seq_length() for layer in layers) if len(layers) == count else 0
+    for layer in layers:
+        if layer.is_initialized:
+            layer.keys, layer.values = layer.keys[:, :, :length], layer.values[:, :, :length]
+    return length

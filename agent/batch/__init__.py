@@ -1,0 +1,10 @@
+"""One question over many pictures: rows in, answers out, resumable; the model computes several rows together."""
+
+from __future__ import annotations
+
+from .batch import ask_all, ask_rows
+from .results import Result
+from .rows import Row, read_rows
+from .summary import BatchSummary
+
+__all__ = ["BatchSummary", "Result", "Row", "ask_all", "ask_rows", "read_rows"]

@@ -1,0 +1,25 @@
+"""How much of each picture the model sees, so that a long conversation keeps fitting, and what is said about it.
+
+`policy.py` decides from plain numbers, `fitting.py` counts and composes, `uses.py` knows what was asked about
+lately, `tiers.py` holds what was decided and reads it back from the branch, `room.py` is the limit itself.
+"""
+
+from .fitting import Fitted, Fitter, Limits, OldTurns
+from .policy import Choice, Policy, Room, Standing, least_recent_first
+from .room import fits, require_fit
+from .tiers import Tiers
+
+__all__ = [
+    "Choice",
+    "Fitted",
+    "Fitter",
+    "Limits",
+    "OldTurns",
+    "Policy",
+    "Room",
+    "Standing",
+    "Tiers",
+    "fits",
+    "least_recent_first",
+    "require_fit",
+]

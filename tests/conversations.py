@@ -1,0 +1,69 @@
+"""Conversations at the seam of a backend: prompts with pictures, without an agent or a database."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field
+from typing import Any
+
+from PIL import Image
+
+from looktwice.agent.backends import Done, Settings
+from looktwice.agent.backends.llava import LlavaBackend
+from looktwice.agent.prompt import Message, Prompt, Shown, Tier, Words, Written
+
+
+class Album:
+    """Pictures by their keys; crops are pictures, too."""
+
+    def __init__(self) -> None:
+        self.images: dict[str, Image.Image] = {}
+
+    def add(self, rng: random.Random, size: tuple[int, int] = (320, 240)) -> str:
+        small = Image.frombytes("RGB", (8, 6), rng.randbytes(8 * 6 * 3))
+        return self._keep(small.resize(size, Image.Resampling.BICUBIC))
+
+    def crop(self, key: str, rng: random.Random) -> str:
+        width, height = self.images[key].size
+        left, top = rng.randrange(width // 2), rng.randrange(height // 2)
+        return self._keep(self.images[key].crop((left, top, left + width // 2, top + height // 2)))
+
+    def _keep(self, image: Image.Image) -> str:
+        key = f"picture {len(self.images)}"
+        self.images[key] = image
+        return key
+
+
+@dataclass
+class Talk:
+    """One conversation; ``pictures`` are the keys of those shown."""
+
+    messages: list[Message] = field(default_factory=list[Message])
+
+    @property
+    def pictures(self) -> list[str]:
+        return [s.key for m in self.messages for s in m.segments if isinstance(s, Shown)]
+
+    def ask(self, question: str) -> None:
+        self.messages.append(Message("user", (Words(question),)))
+
+    def show(self, key: str, album: Album, question: str, tier: Tier = "full") -> None:
+        shown = Shown(key, key, album.images[key].size, tier)
+        self.messages.append(Message("user", (Words(f"Image {key}:\n"), shown, Words(f"\n{question}"))))
+
+    def prompt(self) -> Prompt:
+        return Prompt(tuple(self.messages))
+
+    def answered(self, done: Done) -> None:
+        self.messages.append(Message("assistant", (Written((Words(done.text),), done.ids, done.tokenizer),)))
+
+    def undo(self) -> None:
+        del self.messages[-2:]
+
+    def fork(self, rng: random.Random) -> Talk:
+        return Talk(self.messages[: 2 * rng.randint(1, len(self.messages) // 2)])
+
+
+def answer(backend: LlavaBackend, prompt: Prompt, album: Album, **settings: Any) -> Done:
+    stream = backend.generate(prompt, Settings.of(**settings), pixels=album.images.__getitem__)
+    return next(item for item in stream if isinstance(item, Done))

@@ -229,7 +229,7 @@ class Chat:
         found: list[_V] = []
         with contextlib.suppress(_NotKept), self.memory.atomic():
             turns = self._kept(read, offered)
-            found += see(turns, self._fitted(turns, _ROOM))
+            found += see(turns, self._fitted(self._fitter(), turns, _ROOM))
             raise _NotKept
         return found
 
@@ -240,9 +240,9 @@ class Chat:
         with self.agent.turn_of(self._id):
             with self.memory.atomic():
                 turns = self._kept(read, wanted.plan.tools)
-                room = wanted.plan.settings.max_new_tokens
-                self._fitter().require(self._fitted(turns, room), room)
-            return self._run(turns, wanted, emit).answer()
+                room, fitter = wanted.plan.settings.max_new_tokens, self._fitter()
+                fitter.require(self._fitted(fitter, turns, room), room)
+            return self._run(turns, wanted, emit, fitter).answer()
 
     def _kept(self, question: Question, tools: Sequence[Tool]) -> list[Turn]:
         """Keep a question, after what has changed of the standing instructions; the branch with it."""
@@ -258,7 +258,7 @@ class Chat:
         branch.append(self.memory.turns.append(conversation, Turn("user", parts)))
         return branch
 
-    def _run(self, turns: Sequence[Turn], wanted: _Wanted, emit: Emit) -> Ask:
+    def _run(self, turns: Sequence[Turn], wanted: _Wanted, emit: Emit, fitter: Fitter | None = None) -> Ask:
         agent, told = self.agent, {spec.name for spec in standing_tools(turns)}
         untold = [tool.name for tool in wanted.plan.tools if tool.name not in told]
         if untold and wanted.names_tools:
@@ -284,7 +284,7 @@ class Chat:
             emit=emit,
             cancel=wanted.cancel,
             reader=agent.reader,
-            limits=agent.limits,
+            fitter=fitter or self._fitter(),
             lang=agent.lang,
         )
 
@@ -377,10 +377,10 @@ class Chat:
     def _fitter(self) -> Fitter:
         return Fitter(self.agent.backend, self.memory, self._id, self.agent.limits)
 
-    def _fitted(self, turns: Sequence[Turn], max_new_tokens: int) -> Fitted:
+    def _fitted(self, fitter: Fitter, turns: Sequence[Turn], max_new_tokens: int) -> Fitted:
         """The branch as it would be shown now; what doesn't fit comes back as small as it gets."""
         before = Tiers.of(turns, self.agent.backend.model)
-        return self._fitter().fit(turns, self._images(), before, max_new_tokens=max_new_tokens)
+        return fitter.fit(turns, self._images(), before, max_new_tokens=max_new_tokens)
 
     def _last_question(self) -> Turn | None:
         return next((turn for turn in reversed(self.turns) if turn.role == "user"), None)

@@ -16,7 +16,7 @@ from ..tools import Tool, ToolResult
 from ..tools.contact_sheet import contact_sheet
 from .answer import Answer, Look, SeenImage, Usage
 from .backends.backend import Backend, Done, Settings
-from .budget import Fitter, Limits
+from .budget import Fitter
 from .calls import Malformed
 from .checks.addressed import is_addressed
 from .checks.checker import Checker
@@ -79,12 +79,12 @@ class Ask:
         emit: Emit,
         cancel: threading.Event,
         reader: Reader,
-        limits: Limits | None = None,
+        fitter: Fitter,
         lang: str = "en",
     ) -> None:
         """``turns`` is the branch up to what is to be answered; ``emit`` hears what happens; ``cancel`` ends it.
 
-        ``reader`` reads pictures for checks; ``limits`` are those of the prompt; ``lang`` is the language of hedges.
+        ``reader`` reads pictures for checks; ``fitter`` makes prompts fit; ``lang`` is the language of hedges.
         """
         self.backend = backend
         self.hooks = hooks
@@ -95,7 +95,6 @@ class Ask:
         self._over = False
         self._results: dict[str, tuple[ToolResult, tuple[str, ...]]] = {}
         self._toolbox = Toolbox(memory, conversation, hooks, cancel)
-        fitter = Fitter(backend, memory, conversation, limits or Limits())
         self._speaker = Speaker(backend, hooks, self.journal, self._toolbox, fitter, emit=emit, cancel=cancel)
         checker = Checker(memory, reader, self._toolbox.images, plan.tools, self._seconds_left)
         self._checker = checker if plan.check else None

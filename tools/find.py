@@ -42,8 +42,9 @@ def installed_tools(names: Iterable[str]) -> list[Tool]:
 
     For names that come out of a stored conversation, which may be a stranger's.
     """
-    known = {*_BUILT_IN, *_installed()}
-    return find_tools([name for name in names if name in known])
+    several = list(names)
+    known = {*_BUILT_IN, *_installed()} if several else set[str]()  # to look what is installed takes a millisecond
+    return find_tools([name for name in several if name in known])
 
 
 def available_tools() -> dict[str, Tool | str]:

@@ -74,6 +74,7 @@ class Fitter:
         self._backend = backend
         self._memory = memory
         self._conversation = conversation
+        self._last: tuple[tuple[object, ...], Fitted] | None = None
 
     def fit(
         self,
@@ -145,17 +146,24 @@ class Fitter:
     ) -> Fitted:
         """The prompt of a branch with these tiers, whether it fits or not."""
         in_text = any(choice.tier == "text" for choice in tiers.lowered.values())
-        left = [at.picture.name for at in standing(turns, images) if fold(at.picture.name) in tiers.hidden(turns)]
+        hidden = tiers.hidden(turns) if tiers.left_out else set[str]()
+        left = [at.picture.name for at in standing(turns, images) if fold(at.picture.name) in hidden] if hidden else []
+        told = self.told() if in_text else {}
+        wanted = (list(turns), dict(images), tiers, told, open_answer)
+        if self._last is not None and self._last[0] == wanted:  # counted before it is asked, and told of after
+            return self._last[1]
         prompt = compose(
             tiers.shown(turns),
             images,
             style=self._backend.style,
             tiers=tiers.tiers,
-            told=self.told() if in_text else {},
+            told=told,
             earlier=earlier(tiers.left_out, left),
             open_answer=open_answer,
         )
-        return Fitted(prompt, self.rows(prompt), tiers)
+        fitted = Fitted(prompt, self.rows(prompt), tiers)
+        self._last = wanted, fitted
+        return fitted
 
     def told(self) -> dict[str, str]:
         """What is known of each picture in words, by key."""

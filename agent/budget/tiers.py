@@ -22,9 +22,9 @@ class Tiers:
 
     @classmethod
     def of(cls, turns: Sequence[Turn], model: str) -> Tiers:
-        """As the last answer of this branch had it, if the same model gave it; else everything in full."""
-        last = next((t for t in reversed(turns) if t.role == "assistant" and "budget" in t.meta), None)
-        if last is None or last.model != model:
+        """As the last answer that this model gave on this branch had it; everything in full before the first one."""
+        last = next((t for t in reversed(turns) if t.role == "assistant" and t.model == model and t.meta), None)
+        if last is None or "budget" not in last.meta:
             return cls()
         record = Record.of(last)
         lowered = {(b.turn, fold(b.name)): Choice(b.tier, b.why) for b in record.budget if b.tier != "full"}

@@ -49,7 +49,7 @@ class Agent:
     answer with a zoom and a second answer: always, never, or where the tool "zoom" is on offer (None).
     ``strategy`` is how a question about several pictures is put: "interleave" shows them all where they stand, "each"
     asks it of each picture alone and answers from what was said, "sheet" shows them on one picture; "auto" asks one by
-    one where the question is about more pictures than the checkpoint was trained to tell apart.
+    one where the question is about several and the checkpoint was trained on one picture at a time.
     ``budget`` is how many tokens all pictures of a prompt may take (None: what the model's context leaves); ``policy``
     decides what is shown with less detail where they take more. ``old_turns`` says what happens when there are too many
     words: "keep" refuses the question, "drop" leaves the oldest turns out of the prompt, "summarize" has the model sum

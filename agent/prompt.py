@@ -92,13 +92,15 @@ class Prompt:
 class Style:
     """What a checkpoint was trained to expect. ``always_named``: each picture is introduced by its name.
 
-    ``pictures``: how many it can tell apart in one prompt (None: as many as fit); ``thumbnails``: whether it can make
-    something of a picture's small view alone; ``one_at_a_time``: it was trained on one picture in each prompt.
+    ``pictures``: how many it can tell apart in one prompt (None: as many as fit); ``tokens``: how long a prompt it was
+    trained to follow, where that is less than its context; ``thumbnails``: whether it can make something of a picture's
+    small view alone; ``one_at_a_time``: it was trained on one picture in each prompt.
     """
 
     always_named: bool = False
     tools: ToolStyle = "schemas"
     pictures: int | None = None
+    tokens: int | None = None
     thumbnails: bool = True
     one_at_a_time: bool = False
 

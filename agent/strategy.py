@@ -36,11 +36,10 @@ def checked(strategy: object) -> Strategy:
 
 
 def chosen(strategy: Strategy, style: Style, pictures: int) -> Strategy:
-    """What "auto" stands for: one by one where the question is about more than the model can tell apart."""
+    """What "auto" stands for: one by one where the model was trained on one picture and the question is about more."""
     if strategy != "auto":
         return strategy
-    most = 1 if style.one_at_a_time else style.pictures
-    return "each" if most is not None and pictures > most else "interleave"
+    return "each" if style.one_at_a_time and pictures > 1 else "interleave"
 
 
 def wanted(turns: Sequence[Turn], images: Mapping[str, NamedPicture], strategy: Strategy) -> list[NamedPicture]:

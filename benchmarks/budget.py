@@ -125,13 +125,13 @@ def through(agent: Agent, asked: Sequence[Asked], *, alone: bool) -> tuple[Way, 
 
 def widened(backend: Any) -> Any:
     """The same checkpoint, said to take a million tokens and any number of pictures."""
-    style = dataclasses.replace(backend.checkpoint.style, pictures=None)
+    style = dataclasses.replace(backend.checkpoint.style, pictures=None, tokens=None)
     return type(backend)(dataclasses.replace(backend.checkpoint, context=1_000_000, style=style))
 
 
 def unlimited(backend: Any) -> Any:
-    """The same checkpoint, without what it says of how many pictures it can tell apart."""
-    style = dataclasses.replace(backend.checkpoint.style, pictures=None)
+    """The same checkpoint, without what it says of how much it was trained to follow."""
+    style = dataclasses.replace(backend.checkpoint.style, pictures=None, tokens=None)
     return type(backend)(dataclasses.replace(backend.checkpoint, style=style))
 
 

@@ -353,7 +353,7 @@ def test_the_oldest_turns_are_left_out_and_stay_in_memory() -> None:
     left = 41 - len(kept)
     opening = kept[0].segments[0]
     assert getattr(opening, "text", "") == (
-        f"({left} questions before this, with the answers, left out. Pictures from there, not shown here: car.)\n"
+        f"({left} questions before this, with the answers, left out. Pictures shown there: car.)\n"
     )
     told = [notice for turn in chat.turns for notice in turn.meta.get("notices", ()) if "too old" in notice]
     assert len(told) < 10

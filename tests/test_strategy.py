@@ -37,10 +37,9 @@ def words(prompt: Prompt) -> str:
     return "".join(getattr(segment, "text", "") for segment in prompt.messages[-1].segments)
 
 
-def test_auto_asks_one_by_one_what_is_more_than_the_model_tells_apart() -> None:
+def test_auto_asks_one_by_one_where_a_model_was_trained_on_one_picture() -> None:
     assert chosen("auto", Style(), 9) == "interleave"
-    assert chosen("auto", Style(pictures=4), 4) == "interleave"
-    assert chosen("auto", Style(pictures=4), 5) == "each"
+    assert chosen("auto", Style(pictures=4), 5) == "interleave"
     assert chosen("auto", Style(one_at_a_time=True), 2) == "each"
     assert chosen("auto", Style(one_at_a_time=True), 1) == "interleave"
     assert chosen("sheet", Style(), 2) == "sheet"

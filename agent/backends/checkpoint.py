@@ -92,7 +92,7 @@ def _checked(model: str, source: str, config: Any, processor: Any, chat_format: 
 def _style(own: _OwnWords, kind: str) -> Style:
     """LLaVA-NeXT was trained on one picture at a time, unless a checkpoint says otherwise."""
     single = kind == "llava_next" and own.pictures is None
-    return Style(own.always_named, own.tools, own.pictures, own.thumbnails, one_at_a_time=single)
+    return Style(own.always_named, own.tools, own.pictures, own.tokens, own.thumbnails, single)
 
 
 def _require_plausible(model: str, source: str) -> None:
@@ -186,6 +186,7 @@ class _OwnWords(BaseModel):
     always_named: bool = False
     tools: ToolStyle = "schemas"
     pictures: Annotated[int, Field(ge=1)] | None = None
+    tokens: Annotated[int, Field(ge=1)] | None = None
     thumbnails: bool = True
     note: str = ""
     calibration: Calibration | None = None

@@ -146,19 +146,21 @@ class Fitter:
     ) -> Fitted:
         """The prompt of a branch with these tiers, whether it fits or not."""
         in_text = any(choice.tier == "text" for choice in tiers.lowered.values())
-        hidden = tiers.hidden(turns) if tiers.left_out else set[str]()
-        left = [at.picture.name for at in standing(turns, images) if fold(at.picture.name) in hidden] if hidden else []
+        shown = tiers.shown(turns)
+        there = {turn.id for turn in shown}
+        # All that was shown there, also what is shown again by now: this line opens the prompt and has to stay the same.
+        gone = [at.picture.name for at in standing(turns, images) if at.place[0] not in there]
         told = self.told() if in_text else {}
         wanted = (list(turns), dict(images), tiers, told, open_answer)
         if self._last is not None and self._last[0] == wanted:  # counted before it is asked, and told of after
             return self._last[1]
         prompt = compose(
-            tiers.shown(turns),
+            shown,
             images,
             style=self._backend.style,
             tiers=tiers.tiers,
             told=told,
-            earlier=earlier(tiers.left_out, left),
+            earlier=earlier(tiers.left_out, gone),
             open_answer=open_answer,
         )
         fitted = Fitted(prompt, self.rows(prompt), tiers)
@@ -202,8 +204,9 @@ class Fitter:
         }
 
     def _limit(self, max_new_tokens: int) -> int:
-        answer = min(max_new_tokens, max(ROOM, self._backend.context // _ANSWER_SHARE))
-        return self._backend.context - answer
+        context, trained = self._backend.context, self._backend.style.tokens
+        answer = min(max_new_tokens, max(ROOM, context // _ANSWER_SHARE))
+        return context - answer if trained is None else min(trained, context - answer)
 
 
 _PIXELS: tuple[Literal["full", "thumbnail"], ...] = ("full", "thumbnail")

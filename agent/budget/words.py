@@ -32,7 +32,7 @@ def earlier(left_out: LeftOut | None, pictures: Sequence[str]) -> str:
     if left_out is None:
         return ""
     names = list(dict.fromkeys(pictures))
-    shown = f" Pictures from there, not shown here: {', '.join(names)}." if names else ""
+    shown = f" Pictures shown there: {', '.join(names)}." if names else ""
     summary = f" What was said: {left_out.summary}" if left_out.summary else ""
     return f"({_questions(left_out.questions)} before this, with the answers, left out.{shown}{summary})"
 

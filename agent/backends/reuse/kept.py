@@ -115,7 +115,7 @@ class Kept:
         for key in pictures:
             self.features.drop(key)
         if self._folder is not None:
-            self._writer.drop()
+            self._writer.finish()  # what waits may come from other pictures, and what doesn't is deleted then
             if self._folder.path.is_dir():
                 self._folder.forget(pictures)
 

@@ -44,12 +44,6 @@ class Writer:
                 self._pool = ThreadPoolExecutor(1, thread_name_prefix="looktwice-cache")
             self._pool.submit(self._next)
 
-    def drop(self) -> None:
-        """Forget what waits, and wait for what is being written."""
-        with self._guard:
-            self._waiting.clear()
-        self.finish()
-
     def finish(self) -> None:
         """Wait until all is written."""
         with self._guard:

@@ -98,9 +98,9 @@ WELCOME = """
 looktwice puts pictures into a conversation, gives them names, and lets a model look again before it answers.
 
 The model of this tour is 'pocket', which ships with looktwice. It answers rightly about the colour, the shape and the
-place of drawn shapes, in one picture or in several, by name. It reads most signs, a small one through a tool about
-every other time, counts with mistakes, and knows nothing of photos, people or documents. It always answers, also where
-its answer means nothing. For real pictures load a public checkpoint: docs/models.md says how.
+place of drawn shapes, in one picture or in several, by name. It reads most signs, a small one through a tool more often
+than not, counts with mistakes, and knows nothing of photos, people or documents. It always answers, also where its
+answer means nothing. For real pictures load a public checkpoint: docs/models.md says how.
 
 Everything happens in the folder ./demo. Lines that begin with 'status:' or 'tool:' go to standard error, answers to
 standard output.

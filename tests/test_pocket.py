@@ -32,8 +32,8 @@ FLOORS = {
     "pictures exchanged: colour": 0.8,
     "names exchanged: colour": 0.8,
     "added three turns later: colour": 0.8,
-    "small sign, zoom": 0.25,
-    "small sign, ocr": 0.4,
+    "small sign, zoom": 0.4,
+    "small sign, ocr": 0.6,
     "small sign, no tool: says unreadable": 0.9,
     "no tool on offer: calls none": 0.95,
 }

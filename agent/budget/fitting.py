@@ -148,7 +148,7 @@ class Fitter:
         in_text = any(choice.tier == "text" for choice in tiers.lowered.values())
         shown = tiers.shown(turns)
         there = {turn.id for turn in shown}
-        # All that was shown there, also what is shown again by now: this line opens the prompt and has to stay the same.
+        # With what is shown again by now: this line opens the prompt and has to stay the same.
         gone = [at.picture.name for at in standing(turns, images) if at.place[0] not in there]
         told = self.told() if in_text else {}
         wanted = (list(turns), dict(images), tiers, told, open_answer)

@@ -46,6 +46,9 @@ def budget(question: str | None, **given: Unpack[BudgetOptions]) -> None:
             return
         say_table([(p.name, p.turn, p.tier, p.tokens, p.why) for p in pictures], heads=_HEADS)
         say(", ".join(_totals(pictures, total, context)))
+        pixels, limit = sum(row.tokens for row in rows if row.image), given["budget"]
+        if limit is not None and pixels > limit:
+            say(f"no less can be shown for this question: {pixels} tokens are over the budget of {limit}")
 
 
 def _totals(pictures: list[Budgeted], total: int, context: int) -> Iterator[str]:

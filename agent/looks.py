@@ -13,8 +13,8 @@ from ..errors import LookTwiceError
 from ..memory import Conversation, Memory, fold
 from ..memory.parts import Part, TextPart, ToolCallPart, ToolResultPart, Turn
 from ..tools import Tool, ToolResult
-from ..tools.contact_sheet import contact_sheet
 from .answer import Answer, Look, SeenImage, Usage
+from .apart import put_apart
 from .backends.backend import Backend, Done, Settings
 from .budget import Fitter
 from .calls import Malformed
@@ -26,7 +26,7 @@ from .hooks import Cancel, Hooks, ModelRequest, Pause
 from .journal import Journal, result_turn, seen_image, since_question
 from .second_look import Again, SecondLook, Standing
 from .speaker import Said, Speaker
-from .strategy import STRATEGIES, Strategy, chosen, wanted
+from .strategy import STRATEGIES, Strategy
 from .toolbox import Toolbox
 from .trigger import Calibration
 
@@ -176,29 +176,17 @@ class Ask:
         self._keep_result(call, *self._results[same], seconds=time.monotonic() - began)
 
     def _put_apart(self) -> None:
-        """Ask of each picture alone, or show them on one sheet, where the strategy has it so."""
-        turns, images = list(self.journal.turns), self._toolbox.images()
-        pictures = wanted(turns, images, self.plan.strategy)
-        strategy = chosen(self.plan.strategy, self.backend.style, len(pictures))
-        if strategy == "interleave" or not pictures:
-            return
-        if len(pictures) == 1:
-            self._speaker.show_alone(turns, pictures[0].name)
-            return
-        names = [picture.name for picture in pictures]
-        call = ToolCallPart(f"{strategy}1", strategy, {"images": names})
-        self._emit(Called(call))
+        """Keep what the strategy has done before the first answer, if anything."""
         began = time.monotonic()
-        told = [f"{name}: {self._speaker.aside(self._request(), name)}" for name in names if strategy == "each"]
+        apart = put_apart(
+            self.plan.strategy, self._speaker, self.journal, self._toolbox, request=self._request, emit=self._emit
+        )
+        if apart is None:
+            return
+        call, result = apart
         turn = self.journal.said(Done("", "stop", Usage()), [call])
-        result = ToolResult(text="\n".join(["Asked of each picture alone:", *told]))
-        if strategy == "sheet":
-            sheet = contact_sheet([(p.name, self.journal.memory.pictures.pixels(p.key)) for p in pictures])
-            result = ToolResult(text=f"The pictures side by side: {', '.join(names)}", pictures=(sheet,))
-        result, shown = self._registered(call, result, turn)
-        self._speaker.show_alone(turns, None)
         self._left += 1  # it is no look of the model's own
-        self._keep_result(call, result, shown, seconds=time.monotonic() - began)
+        self._keep_result(call, *self._registered(call, result, turn), seconds=time.monotonic() - began)
 
     def _request(self) -> ModelRequest:
         left = self._seconds_left()

@@ -23,12 +23,14 @@ from ..memory.parts import (
     ToolSpec,
     Turn,
 )
-from .answer import Tier
+from .answer import LeftOut, Tier
 
 PIXELS: tuple[Tier, ...] = ("full", "thumbnail")
 Place: TypeAlias = tuple[int, str]
 """Where a picture stands: the id of the turn that shows it, and its folded name."""
 ToolStyle: TypeAlias = Literal["schemas", "names"]
+
+_MOST_READ = 300  # characters of what was read in a picture that isn't shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,3 +271,48 @@ def _by_schema(tools: Sequence[ToolSpec]) -> list[Segment]:
 
 def _schema(parameters: Mapping[str, Any]) -> str:
     return json.dumps(parameters.get("properties", {}), separators=(",", ":"), ensure_ascii=False)
+
+
+def known(notes: Mapping[str, str]) -> str:
+    """What is known of a picture, from its notes by kind: its caption, or its alternative text, and what was read."""
+    told = " ".join((notes.get("caption") or notes.get("alt") or "").split())
+    read = " ".join(notes.get("text", "").split())
+    if len(read) > _MOST_READ:
+        read = f"{read[:_MOST_READ].rsplit(' ', 1)[0]} ..."
+    return "; ".join(filter(None, [told, f'text in it: "{read}"' if read else ""]))
+
+
+def earlier(left_out: LeftOut | None, pictures: Sequence[str]) -> str:
+    """The line that stands for turns that are left out, and for the pictures that were shown there."""
+    if left_out is None:
+        return ""
+    names = list(dict.fromkeys(pictures))
+    shown = f" Pictures shown there: {', '.join(names)}." if names else ""
+    summary = f" What was said: {left_out.summary}" if left_out.summary else ""
+    return f"({questions(left_out.questions)} before this, with the answers, left out.{shown}{summary})"
+
+
+def questions(number: int) -> str:
+    """So many questions, in words."""
+    return f"{number} question{'s' * (number != 1)}"
+
+
+def only_one(name: str) -> str:
+    """What follows a question that is to be answered from one of its pictures."""
+    return f"(You are shown {name} alone. Say what it shows that matters for this question.)"
+
+
+def answers_apart(answers: Mapping[str, str]) -> str:
+    """What was said of each picture alone, by name."""
+    return "\n".join(["Asked of each picture alone:", *(f"{name}: {said}" for name, said in answers.items())])
+
+
+def on_a_sheet(names: Sequence[str]) -> str:
+    """What stands over a sheet of pictures."""
+    return f"The pictures side by side: {', '.join(names)}"
+
+
+def sum_up(lines: Sequence[str]) -> str:
+    """What a model is asked for a summary of these lines of a conversation."""
+    asked = "Sum up this conversation in a few sentences, with the names of its pictures and what was found in each:"
+    return "\n".join([f"{asked}\n", *lines])

@@ -17,14 +17,14 @@ from ..tools import Tool
 from .answer import Budgeted, Usage
 from .backends.backend import Backend, Done, Row, Token
 from .budget import Fitted, Fitter, Tiers
+from .budget.notices import changes
 from .budget.summary import summary
-from .budget.words import changes
 from .calls import OPEN, Malformed, Offer, read
 from .events import Emit, Notice
 from .follow import unheard
 from .hooks import Cancel, Hooks, ModelRequest
 from .journal import Journal
-from .prompt import Place
+from .prompt import Place, Style
 from .speech import Speech
 from .strategy import about, alone
 from .toolbox import Toolbox
@@ -79,6 +79,11 @@ class Speaker:
     def go_on(self, partial: Turn) -> None:
         """Let the next step go on with an answer that broke off; an empty one is begun anew."""
         self._before = partial if partial.text else None
+
+    @property
+    def style(self) -> Style:
+        """What the model expects of a prompt."""
+        return self._backend.style
 
     def show_alone(self, turns: Sequence[Turn], name: str | None) -> None:
         """Show one picture of the branch from here on, or none; the others stand there by name."""

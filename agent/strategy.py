@@ -16,7 +16,7 @@ from ..memory.parts import TextPart, Turn
 from .budget import Choice, Tiers
 from .budget.fitting import standing
 from .budget.uses import spoken_of
-from .prompt import Style
+from .prompt import Style, only_one
 
 __all__ = ["STRATEGIES", "Strategy", "about", "alone", "checked", "chosen", "wanted"]
 
@@ -60,7 +60,7 @@ def wanted(turns: Sequence[Turn], images: Mapping[str, NamedPicture], strategy: 
 def about(turns: Sequence[Turn], name: str) -> list[Turn]:
     """The branch with a question that is to be answered from one picture."""
     last = max(number for number, turn in enumerate(turns) if turn.role == "user")
-    told = TextPart(f"(You are shown {name} alone. Say what it shows that matters for this question.)")
+    told = TextPart(only_one(name))
     return [*turns[:last], turns[last]._replace(parts=(*turns[last].parts, told)), *turns[last + 1 :]]
 
 

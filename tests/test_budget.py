@@ -17,8 +17,7 @@ from looktwice import Agent, Chat, ScriptedBackend
 from looktwice.agent.answer import Budgeted, LeftOut, Tier
 from looktwice.agent.budget import Choice, Room, Standing, least_recent_first
 from looktwice.agent.budget.uses import ages, spoken_of
-from looktwice.agent.budget.words import known
-from looktwice.agent.prompt import Prompt, Shown, Style
+from looktwice.agent.prompt import Prompt, Shown, Style, known
 from looktwice.errors import InvalidInput, PromptTooLong
 from looktwice.memory import Memory
 from looktwice.memory.parts import ImagePart, TextPart, ToolCallPart, Turn

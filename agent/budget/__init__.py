@@ -1,7 +1,8 @@
 """How much of each picture the model sees, so that a long conversation keeps fitting, and what is said about it.
 
 `policy.py` decides from plain numbers, `fitting.py` counts and composes, `uses.py` knows what was asked about
-lately, `tiers.py` holds what was decided and reads it back from the branch, `room.py` is the limit itself.
+lately, `tiers.py` holds what was decided and reads it back from the branch, `summary.py` has old turns summed up,
+`notices.py` tells what changed, `room.py` is the limit itself.
 """
 
 from .fitting import Fitted, Fitter, Limits, OldTurns

@@ -11,12 +11,11 @@ from ...memory import Conversation, Memory, NamedPicture, fold
 from ...memory.parts import Turn
 from ..answer import Budgeted, LeftOut, Tier
 from ..backends.backend import Backend, Row
-from ..prompt import PIXELS, Message, Place, Prompt, Shown, Words, compose, in_words
+from ..prompt import PIXELS, Message, Place, Prompt, Shown, Words, compose, earlier, in_words, known
 from .policy import Choice, Policy, Room, Standing, least_recent_first
 from .room import ROOM, fits
 from .tiers import Tiers
 from .uses import ages
-from .words import earlier, known
 
 OldTurns: TypeAlias = Literal["keep", "drop", "summarize"]
 
@@ -163,17 +162,13 @@ class Fitter:
             earlier=earlier(tiers.left_out, gone),
             open_answer=open_answer,
         )
-        fitted = Fitted(prompt, self.rows(prompt), tiers)
+        fitted = Fitted(prompt, self._backend.rows(prompt), tiers)
         self._last = wanted, fitted
         return fitted
 
     def told(self) -> dict[str, str]:
         """What is known of each picture in words, by key."""
         return {key: known(notes) for key, notes in self._memory.pictures.all_notes(self._conversation).items()}
-
-    def rows(self, prompt: Prompt) -> Sequence[Row]:
-        """The rows of a prompt."""
-        return self._backend.rows(prompt)
 
     def room(self, tokens: int) -> Room:
         """What pictures may take, where ``tokens`` are left for them."""
@@ -184,7 +179,7 @@ class Fitter:
         """The tokens of pictures at every tier, by key; counted once for pictures of one size."""
         sizes = {(picture.width, picture.height) for picture in pictures}
         views = [Shown("x", f"{width}x{height}", (width, height), tier) for width, height in sizes for tier in _PIXELS]
-        rows = [row.tokens for row in self.rows(Prompt((Message("user", tuple(views)),))) if row.image]
+        rows = [row.tokens for row in self._backend.rows(Prompt((Message("user", tuple(views)),))) if row.image]
         counted = {(view.size, view.tier): tokens for view, tokens in zip(views, rows, strict=True)}
         words = self._words(pictures)
         return {
@@ -197,7 +192,7 @@ class Fitter:
         texts = {p.key: (in_words(p.name, told.get(p.key, "")), in_words(p.name)) for p in pictures}
         # A message each: neighbouring words are one row.
         said = tuple(Message("user", (Words(text),)) for text in {text for both in texts.values() for text in both})
-        rows = {row.text: row.tokens for row in (self.rows(Prompt(said)) if said else ())}
+        rows = {row.text: row.tokens for row in (self._backend.rows(Prompt(said)) if said else ())}
         return {
             key: {"text": rows.get(text, len(text)), "name": rows.get(name, len(name))}
             for key, (text, name) in texts.items()

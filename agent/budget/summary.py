@@ -10,12 +10,11 @@ from typing import NoReturn
 from ...errors import ModelError
 from ...memory.parts import Turn
 from ..backends.backend import Backend, Done, Settings
-from ..prompt import Message, Prompt, Words
+from ..prompt import Message, Prompt, Words, sum_up
 from .room import fits
 from .tiers import Tiers
 
 _LENGTH = 120  # tokens of a summary
-_ASKED = "Sum up this conversation in a few sentences, with the names of its pictures and what was found in each:\n\n"
 
 
 def summary(backend: Backend, after: Tiers, before: Tiers, turns: Sequence[Turn], cancel: threading.Event) -> Tiers:
@@ -41,7 +40,7 @@ def _between(turns: Sequence[Turn], before: Tiers, after: Tiers) -> list[Turn]:
 
 
 def _prompt(lines: Sequence[str]) -> Prompt:
-    return Prompt((Message("user", (Words(_ASKED + "\n".join(lines)),)),))
+    return Prompt((Message("user", (Words(sum_up(lines)),)),))
 
 
 def _no_pixels(key: str) -> NoReturn:

@@ -12,10 +12,10 @@ import json
 import logging
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from ....errors import InvalidInput, StoreError
 from . import sealed
@@ -23,6 +23,7 @@ from . import sealed
 GIB = 1 << 30
 FEATURES, PREFIXES = "features", "prefixes"
 _ABOUT = "about.json"
+_V = TypeVar("_V")
 _STALE = 3600  # seconds after which a file that was never finished is nobody's
 
 _log = logging.getLogger(__name__)
@@ -85,15 +86,7 @@ class CacheFolder:
 
     def read(self, file: Path) -> tuple[dict[str, Any], Any] | None:
         """A file's description and tensor; None if it isn't there or is damaged (it is then removed)."""
-        try:
-            return sealed.read(file)
-        except StoreError as error:
-            self.reject(file, error)
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            self._tell(error)
-        return None
+        return self._looked_into(file, sealed.read)
 
     def has(self, file: Path) -> bool:
         """Whether a file is there and may be looked at."""
@@ -105,15 +98,7 @@ class CacheFolder:
 
     def about(self, file: Path) -> dict[str, Any] | None:
         """A file's description, not checked; None as for `read`."""
-        try:
-            return sealed.about(file)
-        except StoreError as error:
-            self.reject(file, error)
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            self._tell(error)
-        return None
+        return self._looked_into(file, sealed.about)
 
     def reject(self, file: Path, error: StoreError) -> None:
         """Say that a file can't be used, and remove it."""
@@ -209,6 +194,17 @@ class CacheFolder:
                 self.remove([file])
                 total -= stat.st_size
         self._known, self._unseen = total, 0
+
+    def _looked_into(self, file: Path, look: Callable[[Path], _V]) -> _V | None:
+        try:
+            return look(file)
+        except StoreError as error:
+            self.reject(file, error)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            self._tell(error)
+        return None
 
     def _count(self, written: int) -> None:
         """Others write, too: after each sixteenth of the limit the folder is looked at again."""

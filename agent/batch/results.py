@@ -7,15 +7,14 @@ from __future__ import annotations
 
 import json
 import os
-import sqlite3
 from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Protocol
 
-from ...errors import InvalidInput, StoreError
-from ...memory.database import failure
+from ...errors import InvalidInput
+from ...memory.results import open_results as open_database
+from ...memory.results import told
 
 __all__ = ["COLUMNS", "Kept", "Result", "Results", "SqliteResults", "open_results", "require_same"]
 
@@ -129,28 +128,19 @@ class SqliteResults:
     """Results in the table ``answers`` of a database."""
 
     def __init__(self, path: Path, identity: Mapping[str, Any]) -> None:
-        import sqlite_utils
-
         self.path = str(path)
-        with self._told():
-            connection = sqlite3.connect(self.path, timeout=30)
-            try:
-                self._check(connection)
-                self._db: Any = sqlite_utils.Database(connection)  # typed only in part
-                self._migrate(identity)
-            except BaseException:
-                connection.close()
-                raise
+        self._identity = identity
+        self._db = open_database(self.path, application=_APPLICATION, maker="looktwice batch", migrate=self._migrate)
 
     def kept(self) -> dict[str, Kept]:
         """Every row that is there, by its id."""
-        with self._told():
+        with told(self.path):
             rows = self._db.execute("SELECT id, question, error IS NOT NULL FROM answers")
             return {name: Kept(question, bool(failed)) for name, question, failed in rows}
 
     def known(self, sha256: str, question: str) -> Result | None:
         """An answer to that question about those bytes, if there is one."""
-        with self._told():
+        with told(self.path):
             found = self._db.execute(f"{_ALL} WHERE sha256 = ? AND question = ? AND error IS NULL", [sha256, question])
             row = found.fetchone()
         return None if row is None else Result(*row)
@@ -160,7 +150,7 @@ class SqliteResults:
 
     def keep(self, results: Sequence[Result]) -> None:
         """Keep rows, all of them or none."""
-        with self._told(), self._db.atomic():
+        with told(self.path), self._db.atomic():
             self._db.table("answers").insert_all([asdict(result) for result in results], pk="id", replace=True)
 
     def finish(self) -> None:
@@ -172,38 +162,22 @@ class SqliteResults:
 
     def rows(self) -> Generator[tuple[Any, ...]]:
         """All rows in the order in which they came, as ``COLUMNS``."""
-        with self._told():
+        with told(self.path):
             yield from self._db.execute(f"{_ALL} ORDER BY rowid")
 
-    @contextmanager
-    def _told(self) -> Generator[None]:
-        try:
-            yield
-        except sqlite3.Error as error:
-            raise failure(self.path, error) from error
-
-    def _check(self, connection: sqlite3.Connection) -> None:
-        """A database that holds something else is left as it is."""
-        (application,) = connection.execute("PRAGMA application_id").fetchone()
-        (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        if tables and application != _APPLICATION:
-            raise StoreError(f"the database {self.path!r} holds no results of looktwice batch; name another with --out")
-        if not tables:
-            connection.execute(f"PRAGMA application_id = {_APPLICATION}")
-            connection.execute("PRAGMA journal_mode = WAL")
-
-    def _migrate(self, identity: Mapping[str, Any]) -> None:
+    def _migrate(self, db: Any) -> None:
         """Make the tables where they are missing, and hold what made them against what comes now."""
-        with self._db.atomic():
-            self._db.table("made_with").create({"name": str, "value": str}, pk="name", if_not_exists=True)
-            self._db.table("answers").create(COLUMNS, pk="id", not_null={"question"}, if_not_exists=True)
-            self._db.table("answers").create_index(["sha256", "question"], if_not_exists=True)
-            before = {name: json.loads(value) for name, value in self._db.execute("SELECT name, value FROM made_with")}
+        db.enable_wal()
+        with db.atomic():
+            db.table("made_with").create({"name": str, "value": str}, pk="name", if_not_exists=True)
+            db.table("answers").create(COLUMNS, pk="id", not_null={"question"}, if_not_exists=True)
+            db.table("answers").create_index(["sha256", "question"], if_not_exists=True)
+            before = {row["name"]: json.loads(row["value"]) for row in db.table("made_with").rows}
             if before:
-                require_same(Path(self.path), before, identity)
+                require_same(Path(self.path), before, self._identity)
                 return
-            told = [{"name": name, "value": json.dumps(value)} for name, value in identity.items()]
-            self._db.table("made_with").insert_all(told)
+            rows = [{"name": name, "value": json.dumps(value)} for name, value in self._identity.items()]
+            db.table("made_with").insert_all(rows)
 
 
 _ALL = f"SELECT {', '.join(COLUMNS)} FROM answers"
@@ -217,7 +191,6 @@ class ParquetResults(SqliteResults):
         part = path.with_name(f"{path.name}.part.db")
         before = self._written(identity) if path.exists() else None
         super().__init__(part, identity)
-        self._identity = identity
         if before is not None and not self.kept():  # else the database goes on from there already
             self._take_over(before)
 
@@ -239,7 +212,7 @@ class ParquetResults(SqliteResults):
 
     def _take_over(self, parts: Iterable[list[dict[str, Any]]]) -> None:
         try:
-            with self._told(), self._db.atomic():
+            with told(self.path), self._db.atomic():
                 for part in parts:
                     self._db.table("answers").insert_all(part, pk="id")
         except BaseException:

@@ -8,15 +8,12 @@ from __future__ import annotations
 
 import json
 import os
-import sqlite3
 import time
-from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from ...errors import StoreError
-from ...memory.database import failure
+from ...memory.results import open_results, told
 from ..answer import Signals
 from .items import Refused
 
@@ -88,54 +85,44 @@ class Results:
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        import sqlite_utils
-
         self.path: str = os.path.expanduser(os.fspath(path))
-        with self._told():
-            connection = sqlite3.connect(self.path, timeout=30)
-            try:
-                self._check(connection)
-                self._db: Any = sqlite_utils.Database(connection)  # typed only in part
-                _migrate(self._db)
-            except BaseException:
-                connection.close()
-                raise
+        self._db = open_results(self.path, application=_APPLICATION, maker="looktwice eval", migrate=_migrate)
 
     def run(self, identity: Mapping[str, Any], about: Mapping[str, Any]) -> int:
         """The number of the run with that identity, begun if there is none; ``about`` is kept with a new one."""
-        told = json.dumps(identity, sort_keys=True, ensure_ascii=False)
-        with self._told(), self._db.atomic():
-            for row in self._db.query("SELECT id FROM runs WHERE identity = ?", [told]):
+        name = json.dumps(identity, sort_keys=True, ensure_ascii=False)
+        with told(self.path), self._db.atomic():
+            for row in self._db.query("SELECT id FROM runs WHERE identity = ?", [name]):
                 return int(row["id"])
-            values = {**identity, **about, "identity": told, "created": time.time()}
+            values = {**identity, **about, "identity": name, "created": time.time()}
             return int(self._db.table("runs").insert(values, alter=True).last_pk)
 
     def about(self, run: int) -> dict[str, Any]:
         """What is kept of a run: model, settings, versions, machine, data."""
-        with self._told():
+        with told(self.path):
             row = next(iter(self._db.query("SELECT * FROM runs WHERE id = ?", [run])))
         return {**json.loads(row["identity"]), **{name: row[name] for name in ("id", "created", "machine")}}
 
     def keep(self, run: int, scored: Scored) -> None:
         """Keep an answer, unless there is one for its question and mode."""
         values = {**asdict(scored), "run": run, "created": time.time()}
-        with self._told(), self._db.atomic():
+        with told(self.path), self._db.atomic():
             self._db.table("answers").insert(values, ignore=True)
 
     def done(self, run: int) -> set[tuple[str, str]]:
         """The questions, with their modes, that a run has asked."""
-        with self._told():
+        with told(self.path):
             return {(row["item"], row["mode"]) for row in self._db.query(_DONE, [run])}
 
     def drop_failed(self, run: int) -> None:
         """Forget the answers that failed, so that they are asked again."""
-        with self._told(), self._db.atomic():
+        with told(self.path), self._db.atomic():
             self._db.execute("DELETE FROM answers WHERE run = ? AND error IS NOT NULL", [run])
 
     def answers(self, run: int, *, items: Collection[str], modes: Sequence[str]) -> list[Scored]:
         """The answers to these items in these modes, in the order of the items, then of the modes."""
         places = {item: place for place, item in enumerate(items)}
-        with self._told():
+        with told(self.path):
             rows = list(self._db.query(f"SELECT {', '.join(map(_quoted, _COLUMNS))} FROM answers WHERE run = ?", [run]))
         found = [_scored(row) for row in rows if row["item"] in places and row["mode"] in modes]
         return sorted(found, key=lambda scored: (places[scored.item], modes.index(scored.mode)))
@@ -143,12 +130,12 @@ class Results:
     def refuse(self, run: int, refused: Iterable[Refused]) -> None:
         """Keep what could not be asked, each once."""
         rows = [{"run": run, "place": each.place, "reason": each.reason} for each in refused]
-        with self._told(), self._db.atomic():
+        with told(self.path), self._db.atomic():
             self._db.table("refused").insert_all(rows, ignore=True)
 
     def refused(self, run: int) -> list[Refused]:
         """What could not be asked."""
-        with self._told():
+        with told(self.path):
             rows = self._db.query("SELECT place, reason FROM refused WHERE run = ? ORDER BY rowid", [run])
             return [Refused(row["place"], row["reason"]) for row in rows]
 
@@ -161,22 +148,6 @@ class Results:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-    @contextmanager
-    def _told(self) -> Generator[None]:
-        try:
-            yield
-        except sqlite3.Error as error:
-            raise failure(self.path, error) from error
-
-    def _check(self, connection: sqlite3.Connection) -> None:
-        """A database that holds something else is left as it is."""
-        (application,) = connection.execute("PRAGMA application_id").fetchone()
-        (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        if tables and application != _APPLICATION:
-            raise StoreError(f"the database {self.path!r} holds no results of looktwice eval; name another with --out")
-        if not tables:
-            connection.execute(f"PRAGMA application_id = {_APPLICATION}")
 
 
 _DONE = "SELECT item, mode FROM answers WHERE run = ?"

@@ -15,6 +15,8 @@ TYPED  := build/types/looktwice
 #   make TORCH_INDEX="--index-url https://download.pytorch.org/whl/cpu" test
 TORCH_INDEX ?=
 
+EXTRAS := ocr,tesseract,langchain,parquet,documents,remote,server,mcp,training,dev
+
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test lint types bench pocket pocket-smoke pocket-eval clean
 
@@ -28,14 +30,14 @@ $(READY): pyproject.toml constraints.txt
 		{ echo "looktwice needs Python 3.11 or newer; run: make PYTHON=python3.12 ..." >&2; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet $(TORCH_INDEX) -c constraints.txt torch
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[ocr,langchain,parquet,training,dev]'
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[$(EXTRAS)]'
 	touch $@
 
 demo: $(READY)
 	$(BIN)/python examples/demo.py
 
 test: $(READY)
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal
 
 lint: $(READY)
 	$(BIN)/ruff check .

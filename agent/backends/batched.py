@@ -21,26 +21,26 @@ from ..prompt import Prompt, Shown
 from .backend import Settings
 from .checkpoint import Checkpoint
 from .encoder import Encoded
+from .failures import is_out_of_memory
+from .generation import configuration
 from .limits import Limits
 from .sampling import Forbid, Watch, seeded
 
 See: TypeAlias = Callable[[Sequence[Shown]], list[torch.Tensor]]
-Configure: TypeAlias = Callable[[Settings, int], Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
     """What answers prompts together.
 
-    ``see`` brings the features of pictures, (tokens, hidden) each; ``configure`` transformers' configuration for
-    settings and the length of a prompt.
+    ``see`` brings the features of pictures, (tokens, hidden) each; ``control`` are ids that no answer holds.
     """
 
     model: Any
     checkpoint: Checkpoint
     device: str
     see: See
-    configure: Configure
+    control: Collection[int]
     settings: Settings
     limits: Limits
 
@@ -67,8 +67,9 @@ class Batch:
         return self._halved(encoded[:middle], prompts[:middle]) + self._halved(encoded[middle:], prompts[middle:])
 
     def _together(self, encoded: Sequence[Encoded], prompts: Sequence[Prompt]) -> list[Watch]:
-        config = self.configure(self.settings, min(len(each.ids) for each in encoded))
-        room = [self.configure(self.settings, len(each.ids)).max_new_tokens for each in encoded]
+        configs = [configuration(self.checkpoint, self.settings, len(each.ids)) for each in encoded]
+        config = min(zip(encoded, configs, strict=True), key=lambda each: len(each[0].ids))[1]
+        room = [each.max_new_tokens for each in configs]
         watches = [self._watch(prompt) for prompt in prompts]
         scores = Scores()
         ends = EachEnds(
@@ -83,7 +84,7 @@ class Batch:
         rows = self.model.generate(
             **inputs,
             generation_config=config,
-            logits_processor=LogitsProcessorList([scores, self._forbidden()]),
+            logits_processor=LogitsProcessorList([scores, Forbid(self.control)]),
             stopping_criteria=StoppingCriteriaList([ends]),
         )
         ends.tell(rows[:, inputs["input_ids"].shape[1] :].tolist())
@@ -116,10 +117,6 @@ class Batch:
         encoder = self.checkpoint.encoder
         befores = [encoder.open_ids(prompt) for prompt in prompts] if self.settings.stop else []
         return [Text(encoder.tokenizer.backend_tokenizer, before) for before in befores]
-
-    def _forbidden(self) -> Forbid:
-        encoder = self.checkpoint.encoder
-        return Forbid({*encoder.control.values(), encoder.image_token_id} - set(self.checkpoint.stops))
 
 
 class Text:
@@ -201,8 +198,3 @@ class EachEnds(StoppingCriteria):
 
 def _listed(tensor: Any) -> list[Any]:
     return tensor.tolist()
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether there was no room for tensors."""
-    return isinstance(error, torch.cuda.OutOfMemoryError | MemoryError) or "out of memory" in str(error).lower()

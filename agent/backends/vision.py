@@ -1,0 +1,67 @@
+"""What a model sees in pictures: their features, kept by content, at the tier at which they are shown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from ...errors import ModelError
+from ..prompt import Shown
+from .backend import Pixels
+from .checkpoint import Checkpoint
+from .reuse.kept import Kept
+
+
+@dataclass(frozen=True, slots=True)
+class Vision:
+    """Encodes pictures with a model, which ``loaded`` gives; what is in ``kept`` isn't encoded again."""
+
+    checkpoint: Checkpoint
+    kept: Kept
+    device: str
+    loaded: Callable[[], Any]
+
+    def feature(self, picture: Shown, pixels: Pixels) -> torch.Tensor:
+        """A picture's features, (tokens, hidden)."""
+        return self.see([picture], pixels)[0]
+
+    def see(self, pictures: Sequence[Shown], pixels: Pixels) -> list[torch.Tensor]:
+        """The features of pictures, (tokens, hidden) each; those that aren't kept are encoded together."""
+        found = {key: self.kept.feature(key) for key in dict.fromkeys(picture.key for picture in pictures)}
+        unseen = [key for key, full in found.items() if full is None]
+        if unseen:
+            for key, full in zip(unseen, self._encode([pixels(key) for key in unseen]), strict=True):
+                found[key] = full
+                self.kept.put_feature(key, full)
+        return [self._fitted(picture, full) for picture in pictures if (full := found[picture.key]) is not None]
+
+    def see_anew(self, picture: Shown, pixels: Pixels) -> torch.Tensor:
+        """A picture's features, computed from its pixels whatever is kept."""
+        return self._fitted(picture, self._encode([pixels(picture.key)])[0])
+
+    def _fitted(self, picture: Shown, full: torch.Tensor) -> torch.Tensor:
+        """The features at the picture's tier; a thumbnail is the first rows of the full ones."""
+        geometry = self.checkpoint.encoder.images
+        if picture.tier == "thumbnail" and geometry.pinpoints:
+            newline = self.loaded().model.image_newline[None].to(full.dtype)
+            full = torch.cat([full[: (geometry.tile // geometry.patch) ** 2], newline])
+        expected = self.checkpoint.encoder.image_tokens(picture)
+        if len(full) != expected:
+            raise ModelError(
+                f"picture {picture.name!r} gave {len(full)} features instead of {expected};"
+                f" is {self.checkpoint.name!r} whole?"
+            )
+        return full
+
+    def _encode(self, images: Sequence[Any]) -> list[torch.Tensor]:
+        model = self.loaded()
+        inputs = self.checkpoint.processor.image_processor(images=list(images), return_tensors="pt")
+        inputs = {name: value.to(self.device) for name, value in inputs.items()}
+        inputs["pixel_values"] = inputs["pixel_values"].to(model.dtype)
+        if self.checkpoint.kind == "llava":
+            inputs.pop("image_sizes", None)
+        rows = model.model.get_image_features(**inputs, return_dict=True).pooler_output
+        return [each.clone() for each in rows]  # a part would hold the memory of all

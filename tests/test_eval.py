@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from browser import open_page, violations
 from PIL import Image
 from scenes import receipt, scene
 from scripts import call, pay
@@ -627,6 +628,15 @@ def test_the_report_is_one_page_that_loads_nothing_and_can_be_read_aloud(tmp_pat
     assert all((each["src"] or "").startswith("data:image/") for each in images)
     boxes = [each for each in page.all("rect") if each.get("class") == "line"]
     assert [(each["x"], each["width"]) for each in boxes] == [("0", "165")] * 2
+
+
+def test_axe_finds_nothing_wrong_with_the_report_in_a_browser(tmp_path: Path) -> None:
+    file = tmp_path / "report.html"
+    found = evaluate(circles(tmp_path, 2), ScriptedBackend(SCRIPT), tools=["zoom"], check=False)
+    file.write_text(found.report(), encoding="utf-8")
+    with open_page(file) as page:
+        assert violations(page) == []
+        assert page.get_by_role("img").count() == 5  # two plots, three pictures of answers that changed
 
 
 def test_a_report_shows_at_most_forty_changes_and_those_that_count_first(tmp_path: Path) -> None:

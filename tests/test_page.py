@@ -8,8 +8,10 @@ import io
 import re
 from collections.abc import Iterator
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
+from browser import open_page, violations
 from PIL import Image, ImageDraw
 
 from looktwice.agent.page import render
@@ -293,3 +295,12 @@ def test_a_record_that_cannot_be_read_names_its_turn(memory: Memory) -> None:
     kept = memory.turns.append("c", Turn("assistant", (TextPart("yes"),), meta={"usage": {"prompt": "many"}}))
     with pytest.raises(StoreError, match=f"turn {kept.id}: usage.prompt can't be read"):
         render(memory, "c")
+
+
+def test_axe_finds_nothing_wrong_in_a_browser(receipts: Memory, tmp_path: Path) -> None:
+    receipts.turns.append("receipts", Turn("user", (TextPart(HOSTILE),)))
+    file = tmp_path / "page.html"
+    file.write_text(render(receipts, "receipts"), encoding="utf-8")
+    with open_page(file) as page:
+        assert violations(page) == []
+        assert page.get_by_role("heading", level=1).inner_text() == "receipts"

@@ -102,8 +102,8 @@ class Reader:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_every_block_of_a_page_runs_as_it_is_shown(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("LOOKTWICE_CHAT", "LOOKTWICE_MODEL", "LOOKTWICE_DEVICE", "LOOKTWICE_CACHE", "LOOKTWICE_DEBUG"):
-        monkeypatch.delenv(name, raising=False)
+    for name in ("CHAT", "MODEL", "DEVICE", "CACHE", "LANG", "DEBUG"):
+        monkeypatch.delenv(f"LOOKTWICE_{name}", raising=False)
     monkeypatch.setenv("LOOKTWICE_DB", "unnamed.db")
     monkeypatch.chdir(tmp_path)
     draw_all = runpy.run_path(str(ROOT / "examples" / "drawing.py"))["draw_all"]

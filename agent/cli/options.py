@@ -50,6 +50,7 @@ class AgentOptions(ModelOptions):
     budget: int | None
     old_turns: OldTurns
     system: str | None
+    lang: str
 
 
 class SettingOptions(TypedDict):
@@ -69,6 +70,14 @@ the_chat = click.option(
 only_chat = click.option("--chat", metavar="NAME", help="Only this conversation.")
 json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 plain = click.option("--plain", is_flag=True, help="Labelled lines, no colour. [also: NO_COLOR, ACCESSIBLE]")
+lang = click.option(
+    "--lang",
+    envvar="LOOKTWICE_LANG",
+    default="en",
+    show_default=True,
+    metavar="LANG",
+    help="What looktwice itself says in: en, de, fr or es. [env: LOOKTWICE_LANG]",
+)
 cache = click.option(
     "--cache",
     envvar="LOOKTWICE_CACHE",
@@ -133,6 +142,7 @@ _AGENT = (
         help="What becomes of the oldest turns when a question doesn't fit: keep refuses it.",
     ),
     click.option("--system", metavar="TEXT", help="Instructions for the model."),
+    lang,
 )
 _SETTINGS = (
     click.option(
@@ -194,6 +204,7 @@ def _agent(given: AgentOptions) -> Agent:
         budget=given["budget"],
         old_turns=given["old_turns"],
         system=given["system"],
+        lang=given["lang"],
     )
 
 

@@ -3,6 +3,7 @@
 #   make test    the tests
 #   make pocket-smoke   the recipe of the pocket checkpoint at toy length; make pocket: all of it, hours on a CPU
 #   make pocket-eval    what the shipped pocket checkpoint answers rightly
+#   make words   the catalogues of what looktwice says, after a sentence in the code has changed
 #   make lint types bench clean
 
 PYTHON ?= python3
@@ -18,7 +19,7 @@ TORCH_INDEX ?=
 EXTRAS := ocr,tesseract,langchain,parquet,documents,remote,server,mcp,training,dev
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types bench pocket pocket-smoke pocket-eval clean
+.PHONY: help setup demo test lint types bench words pocket pocket-smoke pocket-eval clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -53,6 +54,9 @@ types: $(READY)
 
 bench: $(READY)
 	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
+
+words: $(READY)
+	$(BIN)/python -m looktwice.agent.words.catalogues
 
 pocket: $(READY)
 	$(BIN)/python -m training build/pocket

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 from PIL import Image, ImageChops, ImageFilter, ImageStat
 
 from ...memory import Picture
+from ..words import Words, later, words
 
 if TYPE_CHECKING:
     from ...tools.ocr.engine import Engine, Line
@@ -33,14 +34,49 @@ _EDGE = 0.004  # of the side: text so near to an edge goes on beyond it
 _READ, _LETTERS = 0.8, 3  # the score and the letters of a line that is text, not a drawing that looks like some
 
 _SAID: dict[FaultKind, tuple[str, str]] = {
-    "tiny": ("the picture is very small", "get it in a larger size"),
-    "black": ("the picture is black", "see that nothing covers the lens, and take it again with light"),
-    "blank": ("the picture is blank, all of one colour", "check that it is the right one, and take it again"),
-    "uniform": ("the picture shows hardly anything but one surface", "step back, or point at the thing itself"),
-    "dark": ("the picture is dark", "turn on a light, or take it again nearer to a window"),
-    "blurred": ("the picture is blurred", "hold still, wipe the lens, and take it again a little farther away"),
-    "turned": ("the text is turned by {} degrees", "turn the picture, or take it again the other way round"),
-    "cut": ("text is cut off at the {} edge", "move a little to the {}, or step back, and take it again"),
+    "tiny": (later("the picture is very small"), later("get it in a larger size")),
+    "black": (
+        later("the picture is black"),
+        later("see that nothing covers the lens, and take it again with light"),
+    ),
+    "blank": (
+        later("the picture is blank, all of one colour"),
+        later("check that it is the right one, and take it again"),
+    ),
+    "uniform": (
+        later("the picture shows hardly anything but one surface"),
+        later("step back, or point at the thing itself"),
+    ),
+    "dark": (
+        later("the picture is dark"),
+        later("turn on a light, or take it again nearer to a window"),
+    ),
+    "blurred": (
+        later("the picture is blurred"),
+        later("hold still, wipe the lens, and take it again a little farther away"),
+    ),
+    "turned": (
+        later("the text is turned by {degrees} degrees"),
+        later("turn the picture, or take it again the other way round"),
+    ),
+}
+_CUT = {
+    "left": (
+        later("text is cut off at the left edge"),
+        later("move a little to the left, or step back, and take it again"),
+    ),
+    "right": (
+        later("text is cut off at the right edge"),
+        later("move a little to the right, or step back, and take it again"),
+    ),
+    "top": (
+        later("text is cut off at the top edge"),
+        later("move a little to the top, or step back, and take it again"),
+    ),
+    "bottom": (
+        later("text is cut off at the bottom edge"),
+        later("move a little to the bottom, or step back, and take it again"),
+    ),
 }
 
 
@@ -57,23 +93,23 @@ class Fault:
 
 
 def check(
-    source: str | os.PathLike[str] | bytes | Image.Image | Picture, *, engine: Engine | None = None
+    source: str | os.PathLike[str] | bytes | Image.Image | Picture, *, engine: Engine | None = None, lang: str = "en"
 ) -> tuple[Fault, ...]:
     """Everything that is wrong with a picture, the worst first; nothing if it is good.
 
-    With an ``engine`` that reads text, text that is turned or cut off counts too. Raises PictureRejected for what is
-    no picture.
+    With an ``engine`` that reads text, text that is turned or cut off counts too. Said in ``lang`` ("en", "de", "fr",
+    "es"). Raises PictureRejected for what is no picture.
     """
     image = Picture.load(source).pixels()
-    faults = check_pixels(image)
+    faults = check_pixels(image, lang=lang)
     if engine is None or any(fault.kind in ("tiny", "black", "blank", "uniform") for fault in faults):
         return faults
     from ...tools.ocr.reading import read_page
 
-    return (*faults, *check_text(read_page(engine, image), image.size))
+    return (*faults, *check_text(read_page(engine, image), image.size, lang=lang))
 
 
-def check_pixels(image: Image.Image) -> tuple[Fault, ...]:
+def check_pixels(image: Image.Image, *, lang: str = "en") -> tuple[Fault, ...]:
     """What the pixels of an RGB picture tell."""
     found: list[FaultKind] = []
     if min(image.size) < _TINY:
@@ -83,24 +119,25 @@ def check_pixels(image: Image.Image) -> tuple[Fault, ...]:
     brightness = _percentile(tones, 0.99)
     empty = "black" if brightness < _BLACK else _emptiness(tones, contrast=1.0 if brightness >= _DARK else 0.3)
     if empty is not None:
-        return tuple(map(_fault, [*found, empty]))
+        return _faults([*found, empty], words(lang))
     if brightness < _DARK:
         found.append("dark")
     if "tiny" not in found and _blur(_smaller(grey, _BLUR_SIDE)) > _BLURRED:
         found.append("blurred")
-    return tuple(map(_fault, found))
+    return _faults(found, words(lang))
 
 
-def check_text(reading: Reading, size: tuple[int, int]) -> tuple[Fault, ...]:
+def check_text(reading: Reading, size: tuple[int, int], *, lang: str = "en") -> tuple[Fault, ...]:
     """What the text of a picture of ``size`` (width, height) tells: whether it is upright, and whole."""
+    say = words(lang)
     lines = [line for line in reading.lines if line.score >= _READ and sum(map(str.isalnum, line.text)) >= _LETTERS]
-    faults = [_fault("turned", str(reading.rotated))] if reading.rotated and lines else []
-    return (*faults, *(_fault("cut", edge) for edge in _cut_edges(lines, size)))
+    turned = _faults(["turned"] if reading.rotated and lines else [], say, degrees=reading.rotated)
+    cut = (_CUT[edge] for edge in _cut_edges(lines, size))
+    return (*turned, *(Fault("cut", say(said), say(advice)) for said, advice in cut))
 
 
-def _fault(kind: FaultKind, what: str = "") -> Fault:
-    said, advice = _SAID[kind]
-    return Fault(kind, said.format(what), advice.format(what))
+def _faults(kinds: list[FaultKind], say: Words, **values: object) -> tuple[Fault, ...]:
+    return tuple(Fault(kind, *(say(sentence, **values) for sentence in _SAID[kind])) for kind in kinds)
 
 
 def _emptiness(grey: Image.Image, *, contrast: float) -> FaultKind | None:

@@ -6,35 +6,9 @@ import json
 from collections.abc import Sequence
 
 from ..answer import Evidence
+from ..words import Words, words
 
 __all__ = ["hedged"]
-
-_PHRASES = {
-    "en": (
-        "two readings: {claim} and {read}",
-        "not found in the text of the picture",
-        "uncertain, it can't be read well there",
-        "they don't stand so in the picture",
-    ),
-    "de": (
-        "zwei Lesarten: {claim} und {read}",
-        "steht nicht im lesbaren Text des Bildes",
-        "unsicher, dort nicht gut zu lesen",
-        "im Bild steht es nicht so",
-    ),
-    "fr": (
-        "deux lectures : {claim} et {read}",
-        "introuvable dans le texte de l'image",
-        "incertain, peu lisible à cet endroit",
-        "ce n'est pas leur place dans l'image",
-    ),
-    "es": (
-        "dos lecturas: {claim} y {read}",
-        "no aparece en el texto de la imagen",
-        "incierto, no se lee bien ahí",
-        "no están así en la imagen",
-    ),
-}
 
 
 def hedged(text: str, evidence: Sequence[Evidence], lang: str = "en") -> str:
@@ -42,23 +16,29 @@ def hedged(text: str, evidence: Sequence[Evidence], lang: str = "en") -> str:
 
     ``lang`` is "en", "de", "fr" or "es", with a region or without ("de-AT"); any other gets English.
     """
-    spoken = lang.partition("-")[0].partition("_")[0].lower()
-    conflict, missing, unreadable, misplaced = _PHRASES.get(spoken, _PHRASES["en"])
     if _is_json(text):  # a remark would break it; the evidence tells
         return text
     for item in sorted(evidence, key=lambda item: item.span or (0, 0), reverse=True):
         if item.span is None or item.claim not in text[slice(*item.span)]:  # a hook changed the words
             continue
-        match item.verdict:
-            case "conflict":
-                phrase = misplaced if item.kind == "side" else conflict if item.read else missing
-                remark = phrase.format(claim=item.claim, read=item.read)
-            case "unreadable":
-                remark = unreadable
-            case _:
-                continue
-        text = f"{text[: item.span[1]]} ({remark}){text[item.span[1] :]}"
+        remark = _remark(item, words(lang))
+        if remark:
+            text = f"{text[: item.span[1]]} ({remark}){text[item.span[1] :]}"
     return text
+
+
+def _remark(item: Evidence, say: Words) -> str:
+    match item.verdict, item.kind:
+        case "conflict", "side":
+            return say("they don't stand so in the picture")
+        case "conflict", _ if item.read:
+            return say("two readings: {claim} and {read}", claim=item.claim, read=item.read)
+        case "conflict", _:
+            return say("not found in the text of the picture")
+        case "unreadable", _:
+            return say("uncertain, it can't be read well there")
+        case _:
+            return ""
 
 
 def _is_json(text: str) -> bool:

@@ -177,8 +177,10 @@ def settings(given: SettingOptions) -> dict[str, Any]:
 
 def open_agent(given: AgentOptions, lines: Lines) -> Agent:
     """An agent over the chosen database. The model is found first, so that without one nothing is made."""
+    from ..words import words
     from .follow import LOADING, Progress
 
+    words(given["lang"])  # says it at once if there are none
     try:
         with Progress(lines, LOADING):
             agent = _agent(given)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -191,7 +192,7 @@ def test_a_resumed_run_is_the_same_run(settings: Settings, tmp_path: Path, stage
     """A stage, stopped half-way and gone on with, ends with the weights of a run in one go."""
     ends: list[dict[str, Any]] = []
     for stops in ((12,), (6, 12)):
-        here = Settings(tmp_path / str(len(stops)), settings.shelf, settings.vision, settings.language)
+        here = replace(settings, folder=tmp_path / str(len(stops)))
         here.folder.mkdir()
         (here.folder / "shelf").symlink_to(settings.folder / "shelf")
         for stop in stops:

@@ -44,7 +44,7 @@ _SAVE_EVERY = 200
 @torch.no_grad()
 def cache_features(model: Any, settings: Settings, device: str) -> None:
     """Keep what the tower makes of each picture for dialogues, as ``features.npy`` (bfloat16 bits) in its shard."""
-    tower = model.model.vision_tower.to(device, torch.bfloat16).eval()
+    tower = model.model.vision_tower.to(device, settings.dtype).eval()
     for shard in shards(settings, "pictures"):
         made = shard.folder / "features.npy"
         if made.exists():
@@ -53,9 +53,9 @@ def cache_features(model: Any, settings: Settings, device: str) -> None:
         parts: list[Tensor] = []
         for start in range(0, len(pixels), 256):
             tiles = torch.from_numpy(np.array(pixels[start : start + 256])).to(device)
-            values = (tiles.permute(0, 3, 1, 2).float() / 127.5 - 1).bfloat16()
+            values = (tiles.permute(0, 3, 1, 2).float() / 127.5 - 1).to(settings.dtype)
             parts.append(tower(values).last_hidden_state[:, 1:].flatten(0, 1).cpu())
-        np.save(made.with_suffix(".part.npy"), torch.cat(parts).view(torch.int16).numpy())
+        np.save(made.with_suffix(".part.npy"), torch.cat(parts).bfloat16().view(torch.int16).numpy())
         made.with_suffix(".part.npy").rename(made)
     model.model.vision_tower.float()
 
@@ -68,7 +68,7 @@ def train_language(model: Any, tokenizer: Any, settings: Settings, device: str, 
     recipe = settings.language
     model.model.vision_tower.requires_grad_(False)
     model.set_attn_implementation({"text_config": "eager"})  # it alone gives its weights away
-    model.to(device, torch.bfloat16).train()
+    model.to(device, settings.dtype).train()
     optimiser = MixedAdam(model.parameters())
     batches = _Batches(settings, tokenizer, device)
     words, numbers = _word_ids(tokenizer, device), _number_ids(tokenizer, device)
@@ -127,7 +127,7 @@ class _Batch:
 class _Batches:
     def __init__(self, settings: Settings, tokenizer: Any, device: str) -> None:
         found = shards(settings, "pictures")
-        self._device = device
+        self._device, self._dtype = device, settings.dtype
         self._pad: int = tokenizer.pad_token_id
         self._dialogues = Dialogues(found, tokenizer)
         self._features = {shard.folder: np.load(shard.folder / "features.npy") for shard in found}
@@ -181,7 +181,7 @@ class _Batches:
         return _Batch(
             tensor(ids),
             tensor(np.concatenate([*image_places, empty])),
-            tensor(np.concatenate([*features, np.zeros((0, 192), np.int16)])).view(torch.bfloat16),
+            tensor(np.concatenate([*features, np.zeros((0, 192), np.int16)])).view(torch.bfloat16).to(self._dtype),
             tensor(newline_as_last),
             tensor(np.concatenate([*targets, np.zeros((0, 3), np.uint8)])).long(),
             tensor(np.concatenate(said_places)),

@@ -1,5 +1,5 @@
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
-"""One optimiser for both stages: the model works in bfloat16, its weights are kept and improved in float32."""
+"""One optimiser for both stages: the model may work in bfloat16, its weights are kept and improved in float32."""
 
 from __future__ import annotations
 

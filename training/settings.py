@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+
 __all__ = ["Language", "Settings", "Shelf", "Vision", "load"]
 
 
@@ -47,12 +49,21 @@ class Language:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """All of it. ``folder`` is where a run keeps its data and state."""
+    """All of it. ``folder`` is where a run keeps its data and state, ``compute`` the numbers that a model works in.
+
+    "bfloat16" is fast where the processor has it, and many times slower than "float32" where it doesn't.
+    """
 
     folder: Path
     shelf: Shelf
     vision: Vision
     language: Language
+    compute: str
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """What a model works in; its weights are kept in float32 in any case."""
+        return {"bfloat16": torch.bfloat16, "float32": torch.float32}[self.compute]
 
 
 def load(path: Path, folder: Path) -> Settings:
@@ -60,4 +71,4 @@ def load(path: Path, folder: Path) -> Settings:
     read = tomllib.loads(path.read_text())
     shelf = read["shelf"] | {name: tuple(read["shelf"][name]) for name in ("fonts", "held_out_fonts")}
     language = read["language"] | {"stages": tuple(read["language"]["stages"])}
-    return Settings(folder, Shelf(**shelf), Vision(**read["vision"]), Language(**language))
+    return Settings(folder, Shelf(**shelf), Vision(**read["vision"]), Language(**language), read["compute"])

@@ -48,9 +48,9 @@ def train_tower(model: Any, settings: Settings, device: str, *, until: int | Non
     ``until`` ends this call after so many steps of the schedule.
     """
     recipe = settings.vision
-    tower = model.model.vision_tower.to(device, torch.bfloat16).train()
+    tower = model.model.vision_tower.to(device, settings.dtype).train()
     torch.manual_seed(settings.shelf.seed)
-    heads = PatchHeads(model.config.vision_config.hidden_size).to(device, torch.bfloat16)
+    heads = PatchHeads(model.config.vision_config.hidden_size).to(device, settings.dtype)
     optimiser = MixedAdam([*tower.parameters(), *heads.parameters()])
     tiles = _Tiles(settings)
     state, first = settings.folder / "tower.pt", 0
@@ -111,7 +111,7 @@ def _shaded(pixels: Tensor) -> Tensor:
 
 
 def _features(tower: Any, pixels: Tensor) -> Tensor:
-    return tower(pixels.to(torch.bfloat16)).last_hidden_state[:, 1:]
+    return tower(pixels.to(tower.dtype)).last_hidden_state[:, 1:]
 
 
 def _loss(heads: PatchHeads, features: Tensor, targets: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from ..errors import ModelError, PromptTooLong
@@ -20,7 +20,7 @@ from .budget import Fitted, Fitter, Tiers
 from .budget.notices import changes
 from .budget.summary import summary
 from .calls import OPEN, Malformed, Offer, read
-from .events import Emit, Notice
+from .events import Emit, Notice, Text
 from .follow import unheard
 from .hooks import Cancel, Hooks, ModelRequest
 from .journal import Journal
@@ -159,7 +159,7 @@ class Speaker:
         prompt = self._fit(request).prompt
         offer = self._offer(request)
         hide = offer is not None and offer.is_open
-        speech = Speech(unheard if self._aside else self._emit, hide_calls=hide)
+        speech, emit = Speech(hide_calls=hide), unheard if self._aside else self._emit
         stream = self._backend.generate(
             prompt,
             request.settings,
@@ -171,14 +171,14 @@ class Speaker:
         try:
             for item in stream:
                 if isinstance(item, Done):
-                    speech.end()
+                    _speak(speech.end(), emit)
                     self._journal.usage += item.usage
                     self._done = _joined(self._before, item)
                     return self._done
                 self._journal.first_word()
                 said += item.text
                 self._tokens.append(item)
-                speech.say(item)
+                _speak(speech.say(item), emit)
                 if time.monotonic() - saved > SAVE_EVERY:
                     self._save(said, hide)
                     saved = time.monotonic()
@@ -220,6 +220,12 @@ class Speaker:
             return None
         names = tuple(p.name for p in self._toolbox.images().values() if not p.forgotten)
         return Offer(tuple(tool.spec for tool in request.tools), names, request.tool_choice)
+
+
+def _speak(tokens: Iterable[Token], emit: Emit) -> None:
+    for token in tokens:
+        if token.text:
+            emit(Text(token.text, token.logprob))
 
 
 def _joined(before: Turn | None, done: Done) -> Done:

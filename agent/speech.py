@@ -2,40 +2,81 @@
 
 from __future__ import annotations
 
-from .backends.backend import Token
-from .calls import OPEN
-from .events import Emit, Text
+import threading
+from collections.abc import Generator, Iterator
+from dataclasses import replace
+
+from ..errors import ModelError
+from .backends.backend import Backend, Done, Pixels, Settings, Token
+from .calls import OPEN, Offer
+from .prompt import Prompt
+
+__all__ = ["Speech", "spoken"]
 
 
 class Speech:
-    """Hands tokens on as ``Text``; with ``hide_calls``, everything from a call's opening tag on stays unsaid."""
+    """Lets the tokens of words through; with ``hide_calls``, everything from a call's opening tag on stays unsaid."""
 
-    def __init__(self, emit: Emit, *, hide_calls: bool) -> None:
-        self._emit = emit
+    def __init__(self, *, hide_calls: bool) -> None:
         self._hide = hide_calls
-        self._held = ""
-        self._logprob = 0.0
+        self._held: list[Token] = []
         self._silent = False
 
-    def say(self, token: Token) -> None:
-        """Speak a token, or hold it back while it may be the beginning of a call."""
+    def say(self, token: Token) -> Iterator[Token]:
+        """The tokens that may be spoken now; what may be the beginning of a call is held back."""
         if self._silent:
             return
-        self._held += token.text
-        self._logprob = token.logprob
-        if self._hide and OPEN in self._held:
-            self._held = self._held.partition(OPEN)[0]
+        self._held.append(token)
+        text = "".join(held.text for held in self._held)
+        if self._hide and OPEN in text:
             self._silent = True
-        keep = _overlap(self._held) if self._hide and not self._silent else 0
-        spoken, self._held = self._held[: len(self._held) - keep], self._held[len(self._held) - keep :]
-        if spoken:
-            self._emit(Text(spoken, self._logprob))
+            yield from self._cut(text.index(OPEN))
+            return
+        keep = _overlap(text) if self._hide else 0
+        left = len(text)
+        while self._held and left - len(self._held[0].text) >= keep:
+            left -= len(self._held[0].text)
+            yield self._held.pop(0)
 
-    def end(self) -> None:
-        """Speak what was held back."""
-        if self._held and not self._silent:
-            self._emit(Text(self._held, self._logprob))
-        self._held = ""
+    def end(self) -> Iterator[Token]:
+        """What was held back and turned out to be words."""
+        held, self._held = self._held, []
+        yield from held
+
+    def _cut(self, length: int) -> Iterator[Token]:
+        """The first ``length`` characters of what is held; the rest is dropped."""
+        held, self._held = self._held, []
+        for token in held:
+            if length <= 0:
+                return
+            yield replace(token, text=token.text[:length])
+            length -= len(token.text)
+
+
+def spoken(
+    backend: Backend,
+    prompt: Prompt,
+    settings: Settings,
+    *,
+    pixels: Pixels,
+    offer: Offer | None,
+    cancel: threading.Event | None,
+) -> Generator[Token, None, Done]:
+    """One generation: the tokens of its words as they come; returns its end. A call, if one is on offer, is no words.
+
+    Leaving early ends the generation. Raises what `Backend.generate` raises.
+    """
+    speech = Speech(hide_calls=offer is not None and offer.is_open)
+    stream = backend.generate(prompt, settings, pixels=pixels, offer=offer, cancel=cancel)
+    try:
+        for item in stream:
+            if isinstance(item, Done):
+                yield from speech.end()
+                return item
+            yield from speech.say(item)
+        raise ModelError(f"the backend {backend.model!r} ended without a Done; its generate must yield one")
+    finally:
+        stream.close()
 
 
 def _overlap(text: str) -> int:

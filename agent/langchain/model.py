@@ -19,17 +19,18 @@ from ...memory.parts import ToolSpec, Turn
 from ...tools import Tool, find_tools
 from .. import budget
 from ..backends import Backend, Settings, Token
+from ..follow import afollowed
+from ..functions import answer_function, as_choice, as_spec
 from ..prompt import Message, Prompt, Words
 from .album import Album, open_memory
 from .errors import InvalidMessages, translated
-from .following import afollowed
 from .messages import turns_in, turns_of
 from .profile import profile_of
 from .replies import Reply
 from .run import Run
 from .shared import shared_backend
 from .sheet import Sheet
-from .specs import answer_tool, as_choice, as_dict, as_spec
+from .specs import as_dict
 
 __all__ = ["ChatLookTwice"]
 
@@ -149,8 +150,9 @@ class ChatLookTwice(BaseChatModel):
         ``tool_choice``: "auto", "any" (or "required", True), "none", or a tool's name. Raises ModelInvalidRequestError
         for another.
         """
-        plain = [as_dict(tool) for tool in tools]
-        return self.bind(tools=plain, tool_choice=as_choice(tool_choice, plain), **kwargs)
+        with translated():
+            plain = [as_dict(tool) for tool in tools]
+            return self.bind(tools=plain, tool_choice=as_choice(tool_choice, plain), **kwargs)
 
     def get_num_tokens(self, text: str) -> int:
         """The tokens of a text for this model."""
@@ -244,12 +246,14 @@ class ChatLookTwice(BaseChatModel):
         self, messages: list[BaseMessage], stop: list[str] | None, kwargs: Mapping[str, Any], reply: Reply
     ) -> AsyncGenerator[Token]:
         """Tokens without blocking the event loop; a task that is cancelled ends the answer within one token."""
+        cancel = threading.Event()
 
-        def steps(cancel: threading.Event) -> Iterator[Token]:
+        def run(tell: Callable[[Token], object]) -> None:
             with translated():
-                yield from self._run(messages, stop, kwargs, reply, cancel).steps()
+                for token in self._run(messages, stop, kwargs, reply, cancel).steps():
+                    tell(token)
 
-        return afollowed(steps)
+        return afollowed(run, cancel)
 
     def _run(
         self,
@@ -262,7 +266,7 @@ class ChatLookTwice(BaseChatModel):
         """One call of the model, ready to go."""
         plain = [as_dict(tool) for tool in kwargs.get("tools") or ()]
         choice = as_choice(kwargs.get("tool_choice"), plain)
-        form = answer_tool(kwargs.get("response_format"))
+        form = answer_function(kwargs.get("response_format"))
         if form is not None:  # the model answers by calling it, or calls another tool first
             plain = [*plain, form]
             reply.answer_tool = name = str(form["function"]["name"])

@@ -6,16 +6,14 @@ import threading
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 
-from ...errors import ModelError
 from ...memory import fold
 from ...memory.parts import ImagePart, Part, TextPart, ToolCallPart, ToolResultPart, ToolsPart, ToolSpec, Turn
 from ...tools import Tool
 from ..answer import Look
 from ..backends import Backend, Done, Settings, Token
 from ..calls import Offer, read
-from ..events import Event, Text
 from ..prompt import Prompt, compose
-from ..speech import Speech
+from ..speech import spoken
 from .desk import use
 from .replies import Reply
 from .sheet import Sheet, remember
@@ -70,22 +68,9 @@ class Run:
         """One answer of the model; returns its end, and whether calls could be made in it."""
         offer = self.offer()
         is_open = offer is not None and offer.is_open
-        heard: list[Event] = []
-        speech = Speech(heard.append, hide_calls=is_open)
-        stream = self.engine.generate(
-            self.prompt(), self.settings, pixels=self.sheet.memory.pictures.pixels, offer=offer, cancel=self.cancel
-        )
-        try:
-            for item in stream:
-                if isinstance(item, Done):
-                    speech.end()
-                    yield from _spoken(heard)
-                    return item, is_open
-                speech.say(item)
-                yield from _spoken(heard)
-            raise ModelError(f"the backend {self.engine.model!r} ended without a Done; its generate must yield one")
-        finally:
-            stream.close()
+        pixels = self.sheet.memory.pictures.pixels
+        words = spoken(self.engine, self.prompt(), self.settings, pixels=pixels, offer=offer, cancel=self.cancel)
+        return (yield from words), is_open
 
     def _look(self, done: Done, words: str, call: ToolCallPart) -> None:
         """Use one of the model's own tools, and let it go on with what that brought."""
@@ -112,10 +97,3 @@ def _announced(turns: Sequence[Turn], specs: Sequence[ToolSpec]) -> list[Turn]:
     if first.role == "system":
         return [first.replace(parts=(*first.parts, ToolsPart(tuple(specs)))), *turns[1:]]
     return [Turn("system", (ToolsPart(tuple(specs)),)), *turns]
-
-
-def _spoken(heard: list[Event]) -> Generator[Token]:
-    for event in heard:
-        if isinstance(event, Text):
-            yield Token(event.text, event.logprob)
-    heard.clear()

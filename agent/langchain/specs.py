@@ -1,19 +1,17 @@
-"""Tools of all the kinds that LangChain takes, as our grammar needs them, and the choice among them."""
+"""Tools of all the kinds that LangChain takes, as our grammar needs them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, cast
 
 from langchain_core.utils.function_calling import convert_to_openai_tool
-from langchain_core.utils.json_schema import dereference_refs
 
-from ...memory.parts import ToolSpec
+from ...errors import InvalidInput
+from ..functions import OWN, with_whole_schema
 from .errors import InvalidMessages
 
-__all__ = ["answer_tool", "as_choice", "as_dict", "as_spec"]
-
-_OWN = "looktwice"
+__all__ = ["as_dict"]
 
 
 def as_dict(tool: Any) -> dict[str, Any]:
@@ -22,63 +20,11 @@ def as_dict(tool: Any) -> dict[str, Any]:
     Raises InvalidMessages for what is no function with an object of arguments.
     """
     try:
-        plain = convert_to_openai_tool(tool)
-        function: dict[str, Any] = dict(plain["function"])
-        parameters: dict[str, Any] = {"type": "object", "properties": {}, **(function.get("parameters") or {})}
-        function["parameters"] = dereference_refs(parameters)
-        name = str(function["name"])
+        whole = with_whole_schema(convert_to_openai_tool(tool))
+    except InvalidInput as error:
+        raise InvalidMessages(str(error)) from error
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InvalidMessages(f"{repr(tool)[:80]} is no tool that can be called here; give a function tool") from error
-    if parameters["type"] != "object" or "allOf" in parameters:
-        raise InvalidMessages(
-            f"the schema of {name!r} is no object with properties; give one, as a pydantic model does"
-        )
     metadata: dict[str, Any] = getattr(tool, "metadata", None) or {}
     given = cast("Mapping[str, Any]", tool) if isinstance(tool, Mapping) else metadata
-    return {**plain, "function": function, **({_OWN: dict(given[_OWN])} if _OWN in given else {})}
-
-
-def as_spec(plain: Mapping[str, Any]) -> ToolSpec:
-    """What the grammar is built from."""
-    function, own = plain["function"], plain.get(_OWN, {})
-    return ToolSpec(
-        function["name"],
-        function.get("description", ""),
-        function["parameters"],
-        tuple(own.get("pictures", ())),
-        tuple(own.get("boxes", ())),
-    )
-
-
-def answer_tool(response_format: Any) -> dict[str, Any] | None:
-    """The schema of an answer that has to be JSON, as the tool that the model must call to give it.
-
-    Raises InvalidMessages for a format without a schema.
-    """
-    if response_format is None:
-        return None
-    given = cast("Mapping[str, Any]", response_format if isinstance(response_format, Mapping) else {})
-    inner: Mapping[str, Any] = given.get("json_schema") or {}
-    if given.get("type") == "text":
-        return None
-    if given.get("type") != "json_schema" or not inner.get("schema"):
-        shown = repr(cast("object", response_format))[:80]
-        raise InvalidMessages(f"the response_format {shown} has no schema; give one of type 'json_schema'")
-    function = {"name": str(inner.get("name") or "answer"), "description": "", "parameters": inner["schema"]}
-    return as_dict({"type": "function", "function": function})
-
-
-def as_choice(choice: Any, tools: Sequence[Mapping[str, Any]]) -> str:
-    """LangChain's and OpenAI's ways to choose a tool as one of "auto", "none", "any" or a tool's name."""
-    names: list[str] = [tool["function"]["name"] for tool in tools]
-    if isinstance(choice, Mapping):
-        chosen = cast("Mapping[str, Any]", choice)
-        function: Mapping[str, Any] = chosen.get("function") or {}
-        choice = cast("object", chosen.get("name") or function.get("name") or chosen.get("type"))
-    if choice in (None, False, "auto"):
-        return "auto"
-    if choice in (True, "any", "required"):
-        return "any"
-    if choice == "none" or choice in names:
-        return str(choice)
-    raise InvalidMessages(f"tool_choice {choice!r} is not a tool here; the tools are {', '.join(names) or 'none'}")
+    return {**whole, **({OWN: dict(given[OWN])} if OWN in given else {})}

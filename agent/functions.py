@@ -1,0 +1,79 @@
+"""Functions as OpenAI's interface writes them: what a client offers to be called, and how it chooses among them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+from langchain_core.utils.json_schema import dereference_refs
+
+from ..errors import InvalidInput
+from ..memory.parts import ToolSpec
+
+__all__ = ["OWN", "answer_function", "as_choice", "as_spec", "with_whole_schema"]
+
+OWN = "looktwice"
+"""Where a tool says what OpenAI's shape has no place for: which of its parameters are pictures, and which boxes."""
+
+
+def with_whole_schema(plain: Mapping[str, Any]) -> dict[str, Any]:
+    """A tool in OpenAI's shape whose parameters are one object without references.
+
+    Raises InvalidInput for what is no function with an object of arguments.
+    """
+    try:
+        function: dict[str, Any] = dict(plain["function"])
+        parameters: dict[str, Any] = {"type": "object", "properties": {}, **(function.get("parameters") or {})}
+        function["parameters"] = dereference_refs(parameters)
+        name = str(function["name"])
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        raise InvalidInput(f"{repr(plain)[:80]} is no tool that can be called here; give a function tool") from error
+    if parameters["type"] != "object" or "allOf" in parameters:
+        raise InvalidInput(f"the schema of {name!r} is no object with properties; give one, as a pydantic model does")
+    return {**plain, "function": function}
+
+
+def as_spec(plain: Mapping[str, Any]) -> ToolSpec:
+    """What the grammar is built from."""
+    function, own = plain["function"], plain.get(OWN, {})
+    return ToolSpec(
+        function["name"],
+        function.get("description") or "",
+        function["parameters"],
+        tuple(own.get("pictures", ())),
+        tuple(own.get("boxes", ())),
+    )
+
+
+def answer_function(response_format: Any) -> dict[str, Any] | None:
+    """The schema of an answer that has to be JSON, as the tool that the model must call to give it.
+
+    Raises InvalidInput for a format without a schema.
+    """
+    if response_format is None:
+        return None
+    given = cast("Mapping[str, Any]", response_format if isinstance(response_format, Mapping) else {})
+    inner: Mapping[str, Any] = given.get("json_schema") or {}
+    if given.get("type") == "text":
+        return None
+    if given.get("type") != "json_schema" or not inner.get("schema"):
+        shown = repr(cast("object", response_format))[:80]
+        raise InvalidInput(f"the response_format {shown} has no schema; give one of type 'json_schema'")
+    function = {"name": str(inner.get("name") or "answer"), "description": "", "parameters": inner["schema"]}
+    return with_whole_schema({"type": "function", "function": function})
+
+
+def as_choice(choice: Any, tools: Sequence[Mapping[str, Any]]) -> str:
+    """LangChain's and OpenAI's ways to choose a tool as one of "auto", "none", "any" or a tool's name."""
+    names: list[str] = [tool["function"]["name"] for tool in tools]
+    if isinstance(choice, Mapping):
+        chosen = cast("Mapping[str, Any]", choice)
+        function: Mapping[str, Any] = chosen.get("function") or {}
+        choice = cast("object", chosen.get("name") or function.get("name") or chosen.get("type"))
+    if choice in (None, False, "auto"):
+        return "auto"
+    if choice in (True, "any", "required"):
+        return "any"
+    if choice == "none" or choice in names:
+        return str(choice)
+    raise InvalidInput(f"tool_choice {choice!r} is not a tool here; the tools are {', '.join(names) or 'none'}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import threading
 import time
@@ -29,10 +30,11 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class _Turn:
-    """Whose turn it is to ask in a conversation: the thread that is being answered."""
+    """Whose turn it is to ask in a conversation: the thread that is being answered, and how many are here or wait."""
 
     lock: threading.Lock = field(default_factory=threading.Lock)
     owner: int | None = None
+    present: int = 0
 
 
 class Agent:
@@ -133,6 +135,13 @@ class Agent:
             free = next(n for n in (stem, *(f"{stem}-{i}" for i in range(2, len(taken) + 3))) if n not in taken)
             return Chat(self, self.memory.conversations.create(free))
 
+    def with_memory(self, memory: Memory) -> Agent:
+        """The same agent over another memory, which stays its owner's; the model is shared."""
+        other = copy.copy(self)
+        other._backend, other._own_memory, other.memory = self.backend, False, memory
+        other._guard, other._turns = threading.Lock(), {}
+        return other
+
     def uncompute(self, keys: Iterable[str]) -> None:
         """Drop what the model has computed from the pictures with these keys, wherever that is kept for reuse."""
         opened = self._backend if self._options["cache"] is None else self.backend
@@ -151,14 +160,22 @@ class Agent:
         """Lets one ask at a time into a conversation. Raises InvalidInput for one that would wait for itself."""
         with self._guard:
             turn = self._turns.setdefault(conversation.id, _Turn())
-        if turn.owner == threading.get_ident():
-            raise InvalidInput(f"{conversation.name!r} is being answered; a hook can't ask in it, but in a fork of it")
-        with turn.lock:
-            turn.owner = threading.get_ident()
-            try:
-                yield
-            finally:
-                turn.owner = None
+            if turn.owner == threading.get_ident():
+                told = "is being answered; a hook can't ask in it, but in a fork of it"
+                raise InvalidInput(f"{conversation.name!r} {told}")
+            turn.present += 1
+        try:
+            with turn.lock:
+                turn.owner = threading.get_ident()
+                try:
+                    yield
+                finally:
+                    turn.owner = None
+        finally:
+            with self._guard:
+                turn.present -= 1
+                if not turn.present:  # or there would be a lock for every conversation that was ever asked in
+                    del self._turns[conversation.id]
 
     def close(self) -> None:
         """Give the weights back, and the memory if this agent opened it."""

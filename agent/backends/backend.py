@@ -39,6 +39,8 @@ class Row:
 class Settings:
     """How to generate. ``timeout`` is in seconds of wall clock; ``temperature`` 0 is greedy.
 
+    ``top_logprobs`` is how many of the likeliest tokens come along with each token.
+
     Raises InvalidInput for values that make no sense, naming them.
     """
 
@@ -49,6 +51,7 @@ class Settings:
     seed: int | None = None
     stop: tuple[str, ...] = ()
     timeout: float | None = None
+    top_logprobs: int = 0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "stop", _words(self.stop))
@@ -56,6 +59,7 @@ class Settings:
         _whole("num_beams", self.num_beams, lambda n: 1 <= n <= 16, "give 1 to 16, a whole number")
         _real("temperature", self.temperature, lambda t: 0 <= t <= 5, "give 0 (greedy) to 5, a number")
         _real("top_p", self.top_p, lambda p: 0 < p <= 1, "give more than 0, at most 1, a number")
+        _whole("top_logprobs", self.top_logprobs, lambda n: 0 <= n <= 20, "give 0 to 20, a whole number")
         if self.seed is not None:
             _whole("seed", self.seed, lambda n: -(2**63) <= n < 2**64, "give a whole number of 64 bits, or None")
         if self.timeout is not None:
@@ -95,11 +99,15 @@ def _check(good: bool, name: str, value: object, advice: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A piece of the answer. ``logprob`` (natural) and ``entropy`` (nats) are the model's own, before any grammar."""
+    """A piece of the answer. ``logprob`` (natural) and ``entropy`` (nats) are the model's own, before any grammar.
+
+    ``top`` are the likeliest pieces in its place with their logarithms, as far as `Settings.top_logprobs` asks.
+    """
 
     text: str
     logprob: float = 0.0
     entropy: float = 0.0
+    top: tuple[tuple[str, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

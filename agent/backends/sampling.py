@@ -77,7 +77,7 @@ class Watch(LogitsProcessor, BaseStreamer):
         piece = self._stream.step(self._tokenizer.backend_tokenizer, chosen) or ""
         piece = piece.lstrip() if not self.text and self._before is None else piece
         self.text += piece
-        self._held.append(Token(piece, logprob, entropy))
+        self._held.append(Token(piece, logprob, entropy, self._likeliest()))
         self._release(keep=self._longest_stop - 1)
 
     def resume(self) -> None:
@@ -95,6 +95,14 @@ class Watch(LogitsProcessor, BaseStreamer):
             return 0.0, 0.0
         entropy = -(self._scores.exp() * self._scores.clamp(min=-1e4)).sum()
         return float(self._scores[chosen]), float(entropy)
+
+    def _likeliest(self) -> tuple[tuple[str, float], ...]:
+        """The likeliest tokens of the last step, best first, as text with their log-probabilities."""
+        if self._scores is None or not self._settings.top_logprobs:
+            return ()
+        values, ids = self._scores.topk(min(self._settings.top_logprobs, len(self._scores)))
+        pairs = zip(ids.tolist(), values.tolist(), strict=True)
+        return tuple((self._decoded([token]), value) for token, value in pairs)
 
     def end(self) -> None:
         """The streamer's end: what was held back is spoken, up to a stop word."""

@@ -27,15 +27,20 @@ if TYPE_CHECKING:
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 
-class ModelOptions(TypedDict):
-    """Which model answers, and how it is loaded."""
+class LoadingOptions(TypedDict):
+    """How a model is loaded."""
 
-    model: str
     device: str | None
     dtype: str | None
     quantize: str | None
     chat_format: str | None
     cache: str | None
+
+
+class ModelOptions(LoadingOptions):
+    """Which model answers, and how it is loaded."""
+
+    model: str
 
 
 class AgentOptions(ModelOptions):
@@ -85,6 +90,13 @@ cache = click.option(
     help="A folder that keeps what was computed for the next time. [env: LOOKTWICE_CACHE]",
 )
 
+_LOADING = (
+    click.option("--device", envvar="LOOKTWICE_DEVICE", help="Such as cuda, mps, cpu. [env: LOOKTWICE_DEVICE]"),
+    click.option("--dtype", metavar="NAME", help="Such as float32 or bfloat16; else what suits the device."),
+    click.option("--quantize", type=click.Choice(["4bit", "8bit"]), help="Load smaller weights; needs bitsandbytes."),
+    click.option("--chat-format", metavar="FAMILY", help="chatml, llama3, mistral or vicuna; else recognised."),
+    cache,
+)
 _MODEL = (
     click.option(
         "--model",
@@ -94,11 +106,7 @@ _MODEL = (
         metavar="NAME",
         help="A model's name or folder. [env: LOOKTWICE_MODEL]",
     ),
-    click.option("--device", envvar="LOOKTWICE_DEVICE", help="Such as cuda, mps, cpu. [env: LOOKTWICE_DEVICE]"),
-    click.option("--dtype", metavar="NAME", help="Such as float32 or bfloat16; else what suits the device."),
-    click.option("--quantize", type=click.Choice(["4bit", "8bit"]), help="Load smaller weights; needs bitsandbytes."),
-    click.option("--chat-format", metavar="FAMILY", help="chatml, llama3, mistral or vicuna; else recognised."),
-    cache,
+    *_LOADING,
 )
 _AGENT = (
     db,
@@ -152,6 +160,11 @@ _SETTINGS = (
     click.option("--seed", type=int, metavar="N", help="Makes a temperature over 0 repeatable."),
     click.option("--timeout", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS", help="The longest wait."),
 )
+
+
+def loading_options(command: _F) -> _F:
+    """Give a command the options of ``LoadingOptions``."""
+    return reduce(lambda wrapped, option: option(wrapped), reversed(_LOADING), command)
 
 
 def model_options(command: _F) -> _F:
@@ -212,10 +225,15 @@ def _agent(given: AgentOptions) -> Agent:
 
 def open_model(given: ModelOptions) -> Backend:
     """The chosen model; its weights are loaded at the first question. Raises ModelError if there is none."""
+    return load_model(given["model"], given)
+
+
+def load_model(model: str, given: LoadingOptions) -> Backend:
+    """A model by its name; its weights are loaded at the first question. Raises ModelError if there is none."""
     from ..backends import open_backend
 
     return open_backend(
-        given["model"],
+        model,
         device=given["device"],
         dtype=given["dtype"],
         quantize=given["quantize"],

@@ -43,6 +43,7 @@ COMMANDS = {
     "page": ("page", "Write a conversation as one HTML page."),
     "prompt": ("prompt", "Count or show the prompt that the model would get."),
     "search": ("history", "Find words in questions, answers, pictures' names and texts."),
+    "serve": ("serve", "Serve models over HTTP, in OpenAI's interface."),
     "tools": ("tools", "List the tools that a model may be given."),
     "verify": ("transfer", "Check every picture and every turn that is kept."),
 }

@@ -1,0 +1,164 @@
+"""A request that is answered in a conversation: one that is kept by its name, or one that is gone with the answer.
+
+Here the agent works as everywhere: it may look again, checks its answer, and brings evidence.
+"""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from ...memory import Memory
+from ...memory.parts import Turn
+from ...tools import Tool
+from ..answer import Answer
+from ..backends import Token
+from ..chat import Chat, Image
+from ..events import Answered, Called, Checked, Event, Notice, Returned, Started, Text
+from .asked import Asked, ImageBlock, Message
+from .caps import Caps
+from .completion import settings_of
+from .messages import turns_of
+from .pictures import Album, Seen, decoded
+from .refusal import Refused
+from .said import Said
+from .work import Choice, Tell
+
+if TYPE_CHECKING:
+    from ..agent import Agent
+
+__all__ = ["Kept", "fleeting", "kept"]
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A question to a conversation. ``name`` is the client's name for it; one without is deleted with its answer."""
+
+    model: str
+    chat: Chat
+    question: Sequence[str | Image]
+    wanted: Mapping[str, Any]
+    name: str | None = None
+    choices: int = 1
+
+    def run(self, number: int, tell: Tell, cancel: threading.Event) -> Choice:
+        """Ask. Words are told as they come where they are sure to stand in the answer, else at its end."""
+        answer: Answer | None = None
+        is_sure = not self.wanted["tools"]
+        try:
+            for event in self.chat.stream(list(self.question), cancel=cancel, **self.wanted):
+                if isinstance(event, Started):
+                    is_sure = is_sure and not event.may_change
+                elif isinstance(event, Text) and is_sure:
+                    tell(Token(event.text, event.logprob))
+                elif isinstance(event, Answered):
+                    answer = event.answer
+                else:
+                    self._tell(event, tell)
+        finally:
+            if self.name is None:
+                self.chat.delete()
+        assert answer is not None
+        return Choice(str(answer), "stop" if answer.finish == "stop" else "length", answer.usage, own=self._own(answer))
+
+    def _own(self, answer: Answer) -> dict[str, Any]:
+        plain = answer.to_json()
+        hidden = ("answer", "conversation", "model", "usage", "lang", *(() if self.name else ("turn",)))
+        chat = {"chat": self.name} if self.name else {}
+        return {**chat, **{name: value for name, value in plain.items() if name not in hidden}}
+
+    def _tell(self, event: Event, tell: Tell) -> None:
+        if isinstance(event, Called | Returned | Checked | Notice):
+            tell({"event": type(event).__name__.lower(), **asdict(event)})
+
+
+def kept(asked: Asked, agent: Agent, name: str, *, owner: str, allowed: Mapping[str, Tool], caps: Caps) -> Kept:
+    """The last words of the user, asked in the conversation of that name, which has what was said before.
+
+    Raises Refused for what can't be asked there.
+    """
+    wanted = _wanted(asked, allowed, caps)
+    if any(message.role in ("system", "developer") for message in asked.messages):
+        raise Refused("a conversation that is kept has its instructions from the server", param="messages")
+    question = _question(asked.messages)
+    return Kept(asked.model, agent.chat(_stored(name, owner)), question, wanted, name)
+
+
+def fleeting(
+    asked: Asked, agent: Agent, memory: Memory, *, allowed: Mapping[str, Tool], caps: Caps, seen: Seen, said: Said
+) -> Kept:
+    """The last words of the user, asked after all that stands before them, in a conversation of its own."""
+    wanted = _wanted(asked, allowed, caps)
+    question, album = _question(asked.messages), Album(seen)
+    before = list(asked.messages[: -len(_last(asked.messages))])
+    chat = agent.with_memory(memory).chat(f"request {uuid.uuid4().hex}")
+    try:
+        turns = turns_of([*before, *asked.messages[-1:]], album, said)[:-1]
+        _write(chat, turns, album)
+    except BaseException:
+        chat.delete()
+        raise
+    return Kept(asked.model, chat, question, wanted)
+
+
+def _write(chat: Chat, turns: Sequence[Turn], album: Album) -> None:
+    with chat.memory.atomic():
+        named = {name for turn in turns for name in turn.images}
+        for name in named:
+            chat.memory.pictures.add(chat.conversation, album.picture(name), name=name)
+        for turn in turns:
+            chat.memory.turns.append(chat.conversation, turn)
+
+
+def _stored(name: str, owner: str) -> str:
+    """The name in the memory: everybody's conversations lie apart."""
+    if "/" in name:
+        raise Refused("a conversation's name can't hold a slash", param="X-Looktwice-Chat")
+    return f"{owner}/{name}" if owner else name
+
+
+def _wanted(asked: Asked, allowed: Mapping[str, Tool], caps: Caps) -> dict[str, Any]:
+    """The keywords of the ask. Raises Refused for what only a stateless request can have."""
+    for field in ("tools", "tool_choice", "response_format", "logprobs"):
+        if getattr(asked, field):
+            told = f"{field} can't be used in a conversation or with looktwice; send a plain request for it"
+            raise Refused(told, param=field, code="unsupported_parameter")
+    if (asked.n or 1) > 1:
+        raise Refused("a conversation gives one answer; leave n out", param="n")
+    wishes = asked.looktwice.model_dump(exclude_none=True) if asked.looktwice else {}
+    tools = [_allowed(name, allowed) for name in wishes.pop("tools", ())]
+    settings = settings_of(asked, caps)
+    names = ("max_new_tokens", "temperature", "top_p", "seed", "stop", "timeout")
+    return {**wishes, "tools": tools, **{name: getattr(settings, name) for name in names}}
+
+
+def _allowed(name: str, allowed: Mapping[str, Tool]) -> Tool:
+    if name not in allowed:
+        known = ", ".join(allowed) or "none"
+        raise Refused(f"no tool {name[:40]!r} is offered here; offered: {known}", param="looktwice.tools")
+    return allowed[name]
+
+
+def _last(messages: Sequence[Message]) -> Sequence[Message]:
+    """The user's messages at the end. Raises Refused if there are none."""
+    number = len(messages)
+    while number and messages[number - 1].role == "user":
+        number -= 1
+    if number == len(messages):
+        raise Refused("the last message must be the user's", param="messages")
+    return messages[number:]
+
+
+def _question(messages: Sequence[Message]) -> list[str | Image]:
+    last = _last(messages)
+    start = len(messages) - len(last)
+    return [
+        Image(decoded(block.image_url.url, f"messages.{start + number}"), block.name)
+        if isinstance(block, ImageBlock)
+        else block.text
+        for number, message in enumerate(last)
+        for block in message.blocks
+    ]

@@ -56,6 +56,8 @@ class Chat:
 
     def __init__(self, agent: Agent, conversation: Conversation) -> None:
         self.agent = agent
+        self.system = agent.system
+        """The developer's instructions for what is asked from here on; the agent's, unless others are set."""
         self._id = conversation
 
     @property
@@ -250,7 +252,7 @@ class Chat:
         branch = self.memory.turns.branch(conversation.head)
         if branch and self._waits(branch[-1]):
             raise InvalidInput(self._waiting())
-        standing = standing_turn(branch, system=self.agent.system, tools=tools)
+        standing = standing_turn(branch, system=self.system, tools=tools)
         if standing is not None:
             branch.append(self.memory.turns.append(conversation, standing))
         hidden = Tiers.of(branch, self.agent.backend.model).hidden(branch)

@@ -12,6 +12,8 @@ from ..memory.parts import ToolSpec
 
 __all__ = ["OWN", "answer_function", "as_choice", "as_spec", "with_whole_schema"]
 
+_DEFINED = ("$defs", "definitions")
+_LARGEST = 5000  # parts of a schema with every reference followed
 OWN = "looktwice"
 """Where a tool says what OpenAI's shape has no place for: which of its parameters are pictures, and which boxes."""
 
@@ -24,13 +26,47 @@ def with_whole_schema(plain: Mapping[str, Any]) -> dict[str, Any]:
     try:
         function: dict[str, Any] = dict(plain["function"])
         parameters: dict[str, Any] = {"type": "object", "properties": {}, **(function.get("parameters") or {})}
+        _require_end(parameters)
         function["parameters"] = dereference_refs(parameters)
         name = str(function["name"])
-    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError) as error:
         raise InvalidInput(f"{repr(plain)[:80]} is no tool that can be called here; give a function tool") from error
     if parameters["type"] != "object" or "allOf" in parameters:
         raise InvalidInput(f"the schema of {name!r} is no object with properties; give one, as a pydantic model does")
     return {**plain, "function": function}
+
+
+def _require_end(schema: Mapping[str, Any]) -> None:
+    """Raise InvalidInput for references that, followed, have no end, or one that is too far: few words can say much."""
+    sizes: dict[str, float] = {}
+
+    def size(part: object) -> float:
+        if isinstance(part, Sequence) and not isinstance(part, str):
+            return sum(map(size, cast("Sequence[object]", part)), 1)
+        if not isinstance(part, Mapping):
+            return 1
+        plain = cast("Mapping[str, object]", part)
+        reference = plain.get("$ref")
+        return sum(map(size, plain.values()), followed(reference) if isinstance(reference, str) else 1)
+
+    def followed(reference: str) -> float:
+        if reference not in sizes:
+            sizes[reference] = float("inf")  # until it is known: what leads back to itself has no end
+            sizes[reference] = size(_found(schema, reference))
+        return sizes[reference]
+
+    if size({name: part for name, part in schema.items() if name not in _DEFINED}) > _LARGEST:
+        raise InvalidInput(f"a schema refers to itself, or to more than {_LARGEST} parts; write it out, and shorter")
+
+
+def _found(schema: Mapping[str, Any], reference: str) -> object:
+    """What a reference inside a schema stands for."""
+    if not reference.startswith("#/"):
+        raise InvalidInput(f"the reference {reference[:80]!r} leads out of the schema; write out what it stands for")
+    part: Any = schema
+    for step in reference[2:].split("/"):
+        part = cast("Any", part[int(step)] if isinstance(part, list) else part[step])
+    return part
 
 
 def as_spec(plain: Mapping[str, Any]) -> ToolSpec:

@@ -108,6 +108,15 @@ class LlavaBackend:
         """When its answers are doubtful, as the checkpoint says."""
         return self.checkpoint.calibration
 
+    def load(self) -> None:
+        """Load the weights now, if they aren't there; else the first question does. Raises ModelError."""
+        try:
+            with self._line:
+                self._loaded()
+        except Exception as error:
+            told = _explained(error)
+            raise told from told.__cause__
+
     def rows(self, prompt: Prompt) -> list[Row]:
         """The prompt with its exact cost, row by row; no weights are needed."""
         return self.checkpoint.encoder.encode(prompt).rows

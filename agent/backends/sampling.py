@@ -100,8 +100,8 @@ class Watch(LogitsProcessor, BaseStreamer):
         """The likeliest tokens of the last step, best first, as text with their log-probabilities."""
         if self._scores is None or not self._settings.top_logprobs:
             return ()
-        values, ids = self._scores.topk(min(self._settings.top_logprobs, len(self._scores)))
-        pairs = zip(ids.tolist(), values.tolist(), strict=True)
+        best: Any = self._scores.topk(min(self._settings.top_logprobs, len(self._scores)))
+        pairs = zip(best.indices.tolist(), best.values.tolist(), strict=True)
         return tuple((self._decoded([token]), value) for token, value in pairs)
 
     def end(self) -> None:

@@ -66,24 +66,26 @@ def serve(**given: Unpack[ServeOptions]) -> None:
     Conversations are kept for those who name one; all other requests are answered and forgotten. Ctrl-C or SIGTERM
     lets running answers end.
     """
+    from ...memory import Memory
     from ..server import Owners, Server, bound, require_token
 
     lines = Lines()
     owners = Owners.read(given["tokens"])
     require_token(given["host"], owners)
-    with bound(given["host"], given["port"]) as listener:
-        server = Server(_app(given, owners))
+    with bound(given["host"], given["port"]) as listener, Memory(given["db"]) as memory:
+        if memory.is_new and given["db"] is None:
+            lines.tell("status", f"conversations are kept in {memory.path}")
+        server = Server(_app(given, owners, memory))
+        _load(lines, server.house.agents.values())
         lines.tell("status", _told(listener.getsockname()[:2], server.house.agents, owners))
         _tell_requests(given["log_requests"])
         server.run(sockets=[listener])
 
 
-def _app(given: ServeOptions, owners: Owners) -> Starlette:
-    from ...memory import Memory
+def _app(given: ServeOptions, owners: Owners, memory: Memory) -> Starlette:
     from ..server import Caps, create_app
 
     caps = Caps(waiting=given["waiting"], max_tokens=given["max_tokens"])
-    memory = Memory(given["db"])
     return create_app(
         dict(_agent(spec, given, memory) for spec in given["models"]),
         tools=_tools(given["tools"]),
@@ -92,6 +94,15 @@ def _app(given: ServeOptions, owners: Owners) -> Starlette:
         origins=given["origins"],
         caps=caps,
     )
+
+
+def _load(lines: Lines, agents: Iterable[Agent]) -> None:
+    """Load the weights before anybody waits for them."""
+    from .follow import LOADING, Progress
+
+    with Progress(lines, LOADING):
+        for agent in agents:
+            getattr(agent.backend, "load", lambda: None)()
 
 
 def _agent(spec: str, given: ServeOptions, memory: Memory) -> tuple[str, Agent]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
 from ...errors import MissingExtra
 
-try:
-    import starlette  # noqa: F401
-    import uvicorn  # noqa: F401
-except ImportError as error:
-    raise MissingExtra("the server (starlette, uvicorn)", "server") from error
+if not (find_spec("starlette") and find_spec("uvicorn")):
+    raise MissingExtra("the server (starlette and uvicorn)", "server")
 
 from .app import create_app
 from .caps import Caps

@@ -6,8 +6,8 @@ import asyncio
 import json
 import threading
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeAlias, TypeVar
 
 from starlette.requests import ClientDisconnect, Request
@@ -39,8 +39,8 @@ class Answering:
         """Answer one request; whatever happens, the client is told in OpenAI's shape, and the place is free again."""
         request = Request(scope, receive)
         try:
-            body = await read_json(request, self._house.caps.body, self._house.caps.reading)
             with self._house.place() as cancel:
+                body = await read_json(request, self._house.caps.body, self._house.caps.reading)
                 owner, chat = scope["owner"], request.headers.get("x-looktwice-chat")
                 work, asked = await asyncio.to_thread(self._house.work, body, owner=owner, chat=chat)
                 del body
@@ -94,15 +94,16 @@ class _Answer:
         """Server-sent events; an error after the first of them is one more event, and the end."""
         headers = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"x-accel-buffering", b"no")]
         out = _Patient(send, self._house.caps.sending, self._cancel)
-        await out({"type": "http.response.start", "status": 200, "headers": headers})
-        try:
-            async for chunk in _spaced(self._chunks(), _SILENCE):
-                await out.body(b": waiting\n\n" if chunk is None else _event(chunk))
-        except _TooSlow:
-            return  # and the server closes the connection
-        except Exception as error:
-            await out.body(_event(refused(error).to_json()))
-        await out.body(b"data: [DONE]\n\n", more=False)
+        with suppress(_TooSlow):  # then the server closes the connection
+            await out({"type": "http.response.start", "status": 200, "headers": headers})
+            try:
+                async for chunk in _spaced(self._chunks(), _SILENCE):
+                    await out.body(b": waiting\n\n" if chunk is None else _event(chunk))
+            except _TooSlow:
+                raise
+            except Exception as error:
+                await out.body(_event(refused(error).to_json()))
+            await out.body(b"data: [DONE]\n\n", more=False)
 
     async def _chunks(self) -> AsyncGenerator[dict[str, Any]]:
         sent, choices, reply = "", list[Choice](), self._reply
@@ -185,7 +186,7 @@ def _too_large(most: int) -> Refused:
 
 
 @asynccontextmanager
-async def _watched(receive: Receive, cancel: threading.Event) -> AsyncIterator[None]:
+async def _watched(receive: Receive, cancel: threading.Event) -> AsyncGenerator[None]:
     """While it lasts, a client that leaves ends its answer."""
 
     async def watch() -> None:

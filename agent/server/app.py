@@ -61,7 +61,7 @@ def create_app(
     app = Starlette(
         routes=every,
         middleware=[gate],
-        exception_handlers={HTTPException: _not_found, Exception: _failed},
+        exception_handlers={HTTPException: _not_found},
         lifespan=partial(_lifespan, house),
     )
     app.state.house = house
@@ -115,7 +115,3 @@ async def _not_found(request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 500
     told = {404: "there is nothing under this path", 405: "this path takes another method"}
     return Refused(told.get(status, "the request can't be answered"), status=status, code="not_found").response()
-
-
-async def _failed(request: Request, error: Exception) -> Response:
-    return refused(error).response()

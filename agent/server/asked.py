@@ -162,6 +162,7 @@ class Asked(_Given):
         yield "tools", len(self.tools or ()), caps.tools
         yield "n", self.n or 1, caps.choices
         yield "stop", len(self.stops), caps.stops
+        yield "the length of stop", max(map(len, self.stops), default=0), caps.stop
         yield "max_tokens", self.longest or 1, caps.max_tokens
         yield "looktwice.looks", (self.looktwice and self.looktwice.looks) or 0, caps.looks
 

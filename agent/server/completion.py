@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import llguidance
 
@@ -25,7 +27,9 @@ from .refusal import Refused
 from .said import Said
 from .work import Choice, Ending, Tell
 
-__all__ = ["Completion"]
+__all__ = ["Completion", "settings_of"]
+
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +106,7 @@ def settings_of(asked: Asked, caps: Caps) -> Settings:
 def _functions(asked: Asked) -> tuple[tuple[ToolSpec, ...], str, str | None]:
     """What may be called, how it is chosen, and the function that stands for an answer in JSON."""
     plain = [with_whole_schema(tool) for tool in asked.tools or ()]
+    _require_names(plain)
     choice = as_choice(asked.tool_choice, plain)
     form = answer_function(asked.response_format)
     name = None
@@ -111,6 +116,14 @@ def _functions(asked: Asked) -> tuple[tuple[ToolSpec, ...], str, str | None]:
     if asked.stops and choice not in ("auto", "none"):
         raise Refused("stop can't be used where a call or JSON is demanded: it could cut it", param="stop")
     return tuple(map(as_spec, plain)), choice, name
+
+
+def _require_names(plain: Sequence[Mapping[str, Any]]) -> None:
+    names: list[str] = [tool["function"]["name"] for tool in plain]
+    for name in names:
+        if not _NAME.fullmatch(name) or names.count(name) > 1:
+            told = f"{name[:80]!r} can't name a tool, or names two; use letters, digits, '_' and '-', 64 at most"
+            raise Refused(told, param="tools")
 
 
 def _require_grammar(offer: Offer | None) -> None:

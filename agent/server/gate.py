@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .metrics import Metrics
 from .owners import Owners
-from .refusal import Refused
+from .refusal import Refused, refused
 
 __all__ = ["Gate"]
 
@@ -77,6 +77,10 @@ class Gate:
         try:
             answer = self._checked(scope, headers)
             await (answer or self._app)(scope, receive, counted)
+        except Exception as error:  # or others would log it with all its words
+            failed = refused(error)
+            if not status[0]:
+                await failed.response()(scope, receive, counted)
         finally:
             path = scope["path"] if scope["path"] in self._paths else "other"
             self._metrics.request(path, status[0])

@@ -81,10 +81,10 @@ def kept(asked: Asked, agent: Agent, name: str, *, owner: str, allowed: Mapping[
     Raises Refused for what can't be asked there.
     """
     wanted = _wanted(asked, allowed, caps)
-    if any(message.role in ("system", "developer") for message in asked.messages):
-        raise Refused("a conversation that is kept has its instructions from the server", param="messages")
-    question = _question(asked.messages)
-    return Kept(asked.model, agent.chat(_stored(name, owner)), question, wanted, name)
+    question, system = _question(asked.messages), _instructions(asked.messages)
+    chat = agent.chat(_stored(name, owner))
+    chat.system = system or chat.system
+    return Kept(asked.model, chat, question, wanted, name)
 
 
 def fleeting(
@@ -111,6 +111,12 @@ def _write(chat: Chat, turns: Sequence[Turn], album: Album) -> None:
             chat.memory.pictures.add(chat.conversation, album.picture(name), name=name)
         for turn in turns:
             chat.memory.turns.append(chat.conversation, turn)
+
+
+def _instructions(messages: Sequence[Message]) -> str:
+    """The system's words; they stand from here on."""
+    said = [message for message in messages if message.role in ("system", "developer")]
+    return "\n".join(block.text for message in said for block in message.blocks if not isinstance(block, ImageBlock))
 
 
 def _stored(name: str, owner: str) -> str:

@@ -28,7 +28,9 @@ def with_whole_schema(plain: Mapping[str, Any]) -> dict[str, Any]:
         parameters: dict[str, Any] = {"type": "object", "properties": {}, **(function.get("parameters") or {})}
         _require_end(parameters)
         function["parameters"] = dereference_refs(parameters)
-        name = str(function["name"])
+        name = function["name"] = str(function["name"])
+    except InvalidInput:
+        raise
     except (KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError) as error:
         raise InvalidInput(f"{repr(plain)[:80]} is no tool that can be called here; give a function tool") from error
     if parameters["type"] != "object" or "allOf" in parameters:
@@ -88,8 +90,8 @@ def answer_function(response_format: Any) -> dict[str, Any] | None:
     """
     if response_format is None:
         return None
-    given = cast("Mapping[str, Any]", response_format if isinstance(response_format, Mapping) else {})
-    inner: Mapping[str, Any] = given.get("json_schema") or {}
+    given = _mapping(response_format)
+    inner = _mapping(given.get("json_schema"))
     if given.get("type") == "text":
         return None
     if given.get("type") != "json_schema" or not inner.get("schema"):
@@ -104,7 +106,7 @@ def as_choice(choice: Any, tools: Sequence[Mapping[str, Any]]) -> str:
     names: list[str] = [tool["function"]["name"] for tool in tools]
     if isinstance(choice, Mapping):
         chosen = cast("Mapping[str, Any]", choice)
-        function: Mapping[str, Any] = chosen.get("function") or {}
+        function = _mapping(chosen.get("function"))
         choice = cast("object", chosen.get("name") or function.get("name") or chosen.get("type"))
     if choice in (None, False, "auto"):
         return "auto"
@@ -113,3 +115,8 @@ def as_choice(choice: Any, tools: Sequence[Mapping[str, Any]]) -> str:
     if choice == "none" or choice in names:
         return str(choice)
     raise InvalidInput(f"tool_choice {choice!r} is not a tool here; the tools are {', '.join(names) or 'none'}")
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    """The value if it is a mapping; else an empty one."""
+    return cast("Mapping[str, Any]", value) if isinstance(value, Mapping) else {}

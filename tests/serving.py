@@ -29,6 +29,7 @@ class Served:
     port: int
     house: House
     server: Server
+    client: httpx.Client
 
     @property
     def url(self) -> str:
@@ -36,11 +37,15 @@ class Served:
 
     def post(self, body: object, *, path: str = "/v1/chat/completions", **headers: str) -> httpx.Response:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
-        return httpx.post(f"{self.url}{path}", json=body, headers=named, timeout=PATIENCE)
+        return self.client.post(path, json=body, headers=named)
+
+    def send(self, content: str | bytes, kind: str = "application/json") -> httpx.Response:
+        """What comes back for a body as it is."""
+        return self.client.post("/v1/chat/completions", content=content, headers={"Content-Type": kind})
 
     def get(self, path: str, **headers: str) -> httpx.Response:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
-        return httpx.get(f"{self.url}{path}", headers=named, timeout=PATIENCE)
+        return self.client.get(path, headers=named)
 
     def raw(self, data: bytes) -> bytes:
         """What comes back for these very bytes until the server closes the connection."""
@@ -61,7 +66,9 @@ def served(agents: Mapping[str, Agent], **options: Any) -> Generator[Served]:
         thread.start()
         try:
             wait_until(lambda: server.started)
-            yield Served(listener.getsockname()[1], server.house, server)
+            port = listener.getsockname()[1]
+            with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE, verify=False) as client:
+                yield Served(port, server.house, server, client)
         finally:
             server.should_exit = True
             thread.join(PATIENCE)

@@ -7,7 +7,6 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 import scenes
 from openai import NotFoundError, OpenAI
@@ -250,7 +249,7 @@ def test_a_client_that_leaves_ends_its_answer(tmp_path: Path) -> None:
     with served({"pocket": agent}) as running:
         body = asking(user("Tell."), stream=True)
         headers = {"X-Looktwice-Chat": "long"}
-        with httpx.stream("POST", f"{running.url}/v1/chat/completions", json=body, headers=headers) as response:
+        with running.client.stream("POST", "/v1/chat/completions", json=body, headers=headers) as response:
             heard = response.iter_text()
             while "word" not in next(heard):
                 pass
@@ -268,7 +267,7 @@ def test_a_server_that_stops_sends_and_keeps_what_there_is_of_an_answer(tmp_path
         with served({"pocket": agent}, caps=Caps(ending=0.5)) as running:
             body = asking(user("Tell."), stream=True)
             headers = {"X-Looktwice-Chat": "long"}
-            with httpx.stream("POST", f"{running.url}/v1/chat/completions", json=body, headers=headers) as response:
+            with running.client.stream("POST", "/v1/chat/completions", json=body, headers=headers) as response:
                 heard = response.iter_text()
                 text = ""
                 while "word" not in text:

@@ -25,6 +25,10 @@ class _Patient(H11Protocol):
     seconds = Caps().headers
     _timer: asyncio.TimerHandle | None = None
 
+    def __init__(self, *arguments: Any, **more: Any) -> None:
+        super().__init__(*arguments, **more)
+        self.access_log = False  # it would hold queries; the gate logs requests
+
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
         self._watch()

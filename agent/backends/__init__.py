@@ -23,14 +23,24 @@ def open_backend(
     chat_format: str | None = None,
     cache: str | os.PathLike[str] | None = None,
     cache_bytes: int = 8 << 30,
+    prefix_bytes: int = 4 << 30,
 ) -> LlavaBackend:
     """The backend of "pocket", of a checkpoint's folder, or of a hub name in the local cache.
 
-    ``cache`` is a folder of at most ``cache_bytes`` where what was computed lasts. Weights are read at the first
-    question. Raises ModelError where there is no such checkpoint.
+    ``cache`` is a folder of at most ``cache_bytes`` where what was computed lasts, ``prefix_bytes`` the most that is
+    kept in memory for the next turn. Weights are read at the first question. Raises ModelError where there is no such
+    checkpoint.
     """
     from .checkpoint import open_checkpoint
     from .llava import LlavaBackend
 
     checkpoint = open_checkpoint(model, chat_format=chat_format)
-    return LlavaBackend(checkpoint, device=device, dtype=dtype, quantize=quantize, cache=cache, cache_bytes=cache_bytes)
+    return LlavaBackend(
+        checkpoint,
+        device=device,
+        dtype=dtype,
+        quantize=quantize,
+        cache=cache,
+        cache_bytes=cache_bytes,
+        prefix_bytes=prefix_bytes,
+    )

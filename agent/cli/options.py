@@ -228,8 +228,11 @@ def open_model(given: ModelOptions) -> Backend:
     return load_model(given["model"], given)
 
 
-def load_model(model: str, given: LoadingOptions) -> Backend:
-    """A model by its name; its weights are loaded at the first question. Raises ModelError if there is none."""
+def load_model(model: str, given: LoadingOptions, *, prefix_bytes: int = 4 << 30) -> Backend:
+    """A model by its name; its weights are loaded at the first question. Raises ModelError if there is none.
+
+    ``prefix_bytes`` is the most that it keeps in memory of what was computed.
+    """
     from ..backends import open_backend
 
     return open_backend(
@@ -239,6 +242,7 @@ def load_model(model: str, given: LoadingOptions) -> Backend:
         quantize=given["quantize"],
         chat_format=given["chat_format"],
         cache=given["cache"],
+        prefix_bytes=prefix_bytes,
     )
 
 

@@ -34,6 +34,7 @@ class ServeOptions(options.LoadingOptions):
     hosts: tuple[str, ...]
     origins: tuple[str, ...]
     waiting: int
+    reuse_mb: int
     max_tokens: int
     log_requests: bool
 
@@ -59,6 +60,9 @@ class ServeOptions(options.LoadingOptions):
 @click.option("--allow-origin", "origins", multiple=True, metavar="URL", help="A page elsewhere that may ask (CORS).")
 @click.option("--waiting", type=click.IntRange(min=1), default=64, show_default=True, help="The most requests at once.")
 @click.option("--max-tokens", type=click.IntRange(min=1), default=4096, show_default=True, help="The longest answer.")
+@click.option(
+    "--reuse-mb", type=click.IntRange(min=0), default=4096, show_default=True, help="Memory for computed prefixes."
+)
 @click.option("--log-requests", is_flag=True, help="Tell of each request its path, status and seconds.")
 def serve(**given: Unpack[ServeOptions]) -> None:
     """Serve models over HTTP in OpenAI's interface, for any of its clients.
@@ -112,7 +116,7 @@ def _agent(spec: str, given: ServeOptions, memory: Memory) -> tuple[str, Agent]:
     name, equals, model = spec.partition("=")
     if not equals or Path(spec).exists():
         name, model = Path(spec).name if Path(spec).is_dir() else spec, spec
-    backend = options.load_model(model, given)
+    backend = options.load_model(model, given, prefix_bytes=given["reuse_mb"] << 20)
     return name, Agent(backend, memory=memory, tools=(), system=given["system"])
 
 

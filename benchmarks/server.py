@@ -7,8 +7,8 @@ The server is ``looktwice serve`` with pocket in a process of its own; the clien
 once. Each client has a picture of its own with a truth of its own, asks about it in turns, and holds every answer
 against what the model says to the same question asked alone before: an answer that belongs to another client is found.
 Half of them keep a conversation on the server, half send the whole conversation each time, streamed; both begin anew
-after so many turns. Then once more, all with conversations that are kept, and a kill -9 in the middle: what a client was
-told must be in the file.
+after so many turns. Then once more, all with conversations that are kept, and a kill -9 in the middle: what a client
+was told must be in the file.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ from looktwice import Agent, Memory
 from looktwice.world import Scene, Shape, random_scene
 
 TURNS = 6  # of a conversation, before the next one
-REUSE_MB = 200  # for computed prefixes, so that they are full before the clients are done
+REUSE_MB = 100  # for computed prefixes, so that they are full before the clients are done
 
 
 @dataclass(frozen=True)

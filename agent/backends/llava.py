@@ -114,7 +114,7 @@ class LlavaBackend:
             with self._line:
                 self._loaded()
         except Exception as error:
-            told = _explained(error)
+            told = explained(error)
             raise told from told.__cause__
 
     def rows(self, prompt: Prompt) -> list[Row]:

@@ -22,7 +22,7 @@ _CHUNK = {"cuda": 4096, "mps": 1024, "cpu": 2048}
 
 def chunk_sizes(device: str) -> tuple[int, ...]:
     """Tokens of a chunk on a device, then those that are tried where memory runs out."""
-    usual = _CHUNK.get(device.split(":")[0], 1024)
+    usual = _CHUNK.get(device.split(":", maxsplit=1)[0], 1024)
     return usual, usual // 4, usual // 16
 
 

@@ -71,8 +71,9 @@ def serve(**given: Unpack[ServeOptions]) -> None:
     lets running answers end.
     """
     from ...memory import Memory
-    from ..server import Owners, Server, bound, require_token
+    from ..server import Owners, Server, bound, require_token, use_few_arenas
 
+    use_few_arenas()
     lines = Lines()
     owners = Owners.read(given["tokens"])
     require_token(given["host"], owners)

@@ -13,6 +13,6 @@ from .app import create_app
 from .caps import Caps
 from .house import House
 from .owners import Owners
-from .serving import Server, bound, require_token
+from .serving import Server, bound, require_token, use_few_arenas
 
-__all__ = ["Caps", "House", "Owners", "Server", "bound", "create_app", "require_token"]
+__all__ = ["Caps", "House", "Owners", "Server", "bound", "create_app", "require_token", "use_few_arenas"]

@@ -7,17 +7,16 @@ from __future__ import annotations
 
 import threading
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from ...memory import Memory
-from ...memory.parts import Turn
 from ...tools import Tool
 from ..answer import Answer
 from ..backends import Token
 from ..chat import Chat, Image
-from ..events import Answered, Called, Checked, Event, Notice, Returned, Started, Text
+from ..events import Answered, Called, Checked, Notice, Returned, Started, Text
 from .asked import Asked, ImageBlock, Message
 from .caps import Caps
 from .completion import settings_of
@@ -35,10 +34,13 @@ __all__ = ["Kept", "fleeting", "kept"]
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A question to a conversation. ``name`` is the client's name for it; one without is deleted with its answer."""
+    """A question to a conversation, which is opened when it is asked.
+
+    ``name`` is the client's name for it; one without is deleted with its answer.
+    """
 
     model: str
-    chat: Chat
+    open: Callable[[], Chat]
     question: Sequence[str | Image]
     wanted: Mapping[str, Any]
     name: str | None = None
@@ -46,33 +48,33 @@ class Kept:
 
     def run(self, number: int, tell: Tell, cancel: threading.Event) -> Choice:
         """Ask. Words are told as they come where they are sure to stand in the answer, else at its end."""
-        answer: Answer | None = None
-        is_sure = not self.wanted["tools"]
+        chat = self.open()
         try:
-            for event in self.chat.stream(list(self.question), cancel=cancel, **self.wanted):
-                if isinstance(event, Started):
-                    is_sure = is_sure and not event.may_change
-                elif isinstance(event, Text) and is_sure:
-                    tell(Token(event.text, event.logprob))
-                elif isinstance(event, Answered):
-                    answer = event.answer
-                else:
-                    self._tell(event, tell)
+            answer = self._asked(chat, tell, cancel)
         finally:
             if self.name is None:
-                self.chat.delete()
-        assert answer is not None
+                chat.delete()
         return Choice(str(answer), "stop" if answer.finish == "stop" else "length", answer.usage, own=self._own(answer))
+
+    def _asked(self, chat: Chat, tell: Tell, cancel: threading.Event) -> Answer:
+        answer, is_sure = None, not self.wanted["tools"]
+        for event in chat.stream(list(self.question), cancel=cancel, **self.wanted):
+            if isinstance(event, Started):
+                is_sure = is_sure and not event.may_change
+            elif isinstance(event, Text) and is_sure:
+                tell(Token(event.text, event.logprob))
+            elif isinstance(event, Called | Returned | Checked | Notice):
+                tell({"event": type(event).__name__.lower(), **asdict(event)})
+            elif isinstance(event, Answered):
+                answer = event.answer
+        assert answer is not None
+        return answer
 
     def _own(self, answer: Answer) -> dict[str, Any]:
         plain = answer.to_json()
         hidden = ("answer", "conversation", "model", "usage", "lang", *(() if self.name else ("turn",)))
         chat = {"chat": self.name} if self.name else {}
         return {**chat, **{name: value for name, value in plain.items() if name not in hidden}}
-
-    def _tell(self, event: Event, tell: Tell) -> None:
-        if isinstance(event, Called | Returned | Checked | Notice):
-            tell({"event": type(event).__name__.lower(), **asdict(event)})
 
 
 def kept(asked: Asked, agent: Agent, name: str, *, owner: str, allowed: Mapping[str, Tool], caps: Caps) -> Kept:
@@ -81,36 +83,37 @@ def kept(asked: Asked, agent: Agent, name: str, *, owner: str, allowed: Mapping[
     Raises Refused for what can't be asked there.
     """
     wanted = _wanted(asked, allowed, caps)
-    question, system = _question(asked.messages), _instructions(asked.messages)
-    chat = agent.chat(_stored(name, owner))
-    chat.system = system or chat.system
-    return Kept(asked.model, chat, question, wanted, name)
+    system, stored = _instructions(asked.messages), _stored(name, owner)
+
+    def opened() -> Chat:
+        chat = agent.chat(stored)
+        chat.system = system or chat.system
+        return chat
+
+    return Kept(asked.model, opened, _question(asked.messages), wanted, name)
 
 
 def fleeting(
     asked: Asked, agent: Agent, memory: Memory, *, allowed: Mapping[str, Tool], caps: Caps, seen: Seen, said: Said
 ) -> Kept:
-    """The last words of the user, asked after all that stands before them, in a conversation of its own."""
-    wanted = _wanted(asked, allowed, caps)
-    question, album = _question(asked.messages), Album(seen)
-    before = list(asked.messages[: -len(_last(asked.messages))])
-    chat = agent.with_memory(memory).chat(f"request {uuid.uuid4().hex}")
-    try:
-        turns = turns_of([*before, *asked.messages[-1:]], album, said)[:-1]
-        _write(chat, turns, album)
-    except BaseException:
-        chat.delete()
-        raise
-    return Kept(asked.model, chat, question, wanted)
+    """The last words of the user, asked after all that stands before them, in a conversation of its own.
 
+    Raises Refused for what can't be said there.
+    """
+    wanted, question, album = _wanted(asked, allowed, caps), _question(asked.messages), Album(seen)
+    before = asked.messages[: -len(_last(asked.messages))]
+    turns = turns_of([*before, asked.messages[-1]], album, said)[:-1]
 
-def _write(chat: Chat, turns: Sequence[Turn], album: Album) -> None:
-    with chat.memory.atomic():
-        named = {name for turn in turns for name in turn.images}
-        for name in named:
-            chat.memory.pictures.add(chat.conversation, album.picture(name), name=name)
-        for turn in turns:
-            chat.memory.turns.append(chat.conversation, turn)
+    def opened() -> Chat:
+        chat = agent.with_memory(memory).chat(f"request {uuid.uuid4().hex}")
+        with memory.atomic():
+            for name in {name for turn in turns for name in turn.images}:
+                memory.pictures.add(chat.conversation, album.picture(name), name=name)
+            for turn in turns:
+                memory.turns.append(chat.conversation, turn)
+        return chat
+
+    return Kept(asked.model, opened, question, wanted)
 
 
 def _instructions(messages: Sequence[Message]) -> str:

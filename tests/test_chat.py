@@ -288,3 +288,10 @@ def test_without_tools_of_its_own_a_conversation_keeps_those_it_was_last_asked_w
     assert [turn.role for turn in again.turns] == ["system", "user", "assistant", "user", "assistant"]
     again.ask("Third?", tools=())
     assert [turn.role for turn in again.turns[5:]] == ["system", "user", "assistant"]
+
+
+def test_no_lock_stays_behind_for_a_conversation_that_was_asked_in() -> None:
+    with Agent(ScriptedBackend(["a", "b", "c"]), memory=":memory:", tools=()) as agent:
+        for name in ("one", "two", "one"):
+            agent.chat(name).ask("Tell.")
+        assert agent._turns == {}  # pyright: ignore[reportPrivateUsage]

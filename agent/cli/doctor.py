@@ -17,7 +17,7 @@ from . import options
 from .output import say, say_json
 
 _NEEDED = ("torch", "transformers", "pydantic", "langchain-core", "pillow", "sqlite-utils", "llguidance")
-_EXTRAS = {"ocr": ("rapidocr", "onnxruntime")}
+_EXTRAS = {"ocr": ("rapidocr", "onnxruntime"), "server": ("starlette", "uvicorn")}
 
 
 @dataclass(frozen=True, slots=True)

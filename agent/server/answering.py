@@ -7,7 +7,7 @@ import json
 import threading
 import time
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import aclosing, asynccontextmanager, suppress
 from typing import Any, TypeAlias, TypeVar
 
 from starlette.requests import ClientDisconnect, Request
@@ -71,7 +71,8 @@ class _Answer:
         if self._is_streamed:
             await self._stream(send)
             return
-        choices = [item async for _, item in self._heard() if isinstance(item, Choice)]
+        async with aclosing(self._heard()) as heard:
+            choices = [item async for _, item in heard if isinstance(item, Choice)]
         await JSONResponse(self._reply.whole(choices))(scope, receive, send)
 
     def _heard(self) -> AsyncGenerator[Heard]:
@@ -106,27 +107,26 @@ class _Answer:
             await out.body(b"data: [DONE]\n\n", more=False)
 
     async def _chunks(self) -> AsyncGenerator[dict[str, Any]]:
-        sent, choices, reply = "", list[Choice](), self._reply
-        yield reply.first(0)
-        async for number, item in self._heard():
-            if number and number == len(choices) and not sent:
-                yield reply.first(number)
-            if isinstance(item, Choice):
-                for chunk in reply.last(number, item, sent):
-                    yield chunk
-                choices.append(item)
-                sent = ""
-            elif isinstance(item, Token):
-                self._first_word(choices, sent)
-                sent += item.text
-                yield reply.words(number, item)
-            else:
-                yield reply.happened(number, item)
+        choices, sent, reply = list[Choice](), "", self._reply
+        for number in range(self._work.choices):
+            yield reply.first(number)
+        async with aclosing(self._heard()) as heard:
+            async for number, item in heard:
+                if isinstance(item, Choice):
+                    for chunk in reply.last(number, item, sent):
+                        yield chunk
+                    choices, sent = [*choices, item], ""
+                elif isinstance(item, Token):
+                    self._first_word(is_first=not choices and not sent)
+                    sent += item.text
+                    yield reply.words(number, item)
+                else:
+                    yield reply.happened(number, item)
         if self._tells_usage:
             yield reply.usage(choices)
 
-    def _first_word(self, choices: list[Choice], sent: str) -> None:
-        if not choices and not sent:
+    def _first_word(self, *, is_first: bool) -> None:
+        if is_first:
             self._house.metrics.took("first_token_seconds", time.monotonic() - self._began)
 
 

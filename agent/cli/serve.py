@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from ...memory import Memory
     from ...tools import Tool
-    from ..agent import Agent
+    from ..backends import Backend
     from ..server import Owners
 
 
@@ -30,6 +30,7 @@ class ServeOptions(options.LoadingOptions):
     db: str | None
     tools: str | None
     system: str | None
+    lang: str
     tokens: str | None
     hosts: tuple[str, ...]
     origins: tuple[str, ...]
@@ -45,16 +46,18 @@ class ServeOptions(options.LoadingOptions):
 @click.option(
     "--model",
     "models",
+    envvar="LOOKTWICE_MODEL",
     multiple=True,
     default=("pocket",),
     show_default=True,
     metavar="[NAME=]MODEL",
-    help="A model, and the name that it is asked by; repeat for several.",
+    help="A model, and the name that it is asked by; repeat for several. [env: LOOKTWICE_MODEL]",
 )
 @options.db
 @options.loading_options
 @click.option("--tools", metavar="NAMES", help="Tools that requests may ask for, or none; else zoom, ocr if it's here.")
 @click.option("--system", metavar="TEXT", help="Instructions for the model in conversations that are kept.")
+@options.lang
 @click.option("--tokens", metavar="FILE", help="Lines of OWNER TOKEN. One alone: [env: LOOKTWICE_TOKEN]")
 @click.option("--allow-host", "hosts", multiple=True, metavar="NAME", help="A name by which the server is reached.")
 @click.option("--allow-origin", "origins", multiple=True, metavar="URL", help="A page elsewhere that may ask (CORS).")
@@ -72,53 +75,57 @@ def serve(**given: Unpack[ServeOptions]) -> None:
     """
     from ...memory import Memory
     from ..server import Owners, Server, bound, require_token, use_few_arenas
+    from ..words import words
 
     use_few_arenas()
-    lines = Lines()
-    owners = Owners.read(given["tokens"])
+    words(given["lang"])  # says it at once if there are none
+    lines, owners = Lines(), Owners.read(given["tokens"])
     require_token(given["host"], owners)
+    models, tools = dict(_model(spec, given) for spec in given["models"]), _tools(given["tools"])
     with bound(given["host"], given["port"]) as listener, Memory(given["db"]) as memory:
         if memory.is_new and given["db"] is None:
             lines.tell("status", f"conversations are kept in {memory.path}")
-        server = Server(_app(given, owners, memory))
-        _load(lines, server.house.agents.values())
-        lines.tell("status", _told(listener.getsockname()[:2], server.house.agents, owners))
+        server = Server(_app(given, owners, models, tools, memory))
+        _load(lines, models.values())
+        lines.tell("status", _told(listener.getsockname()[:2], models, owners))
         _tell_requests(given["log_requests"])
         server.run(sockets=[listener])
 
 
-def _app(given: ServeOptions, owners: Owners, memory: Memory) -> Starlette:
+def _app(
+    given: ServeOptions, owners: Owners, models: Mapping[str, Backend], tools: Sequence[Tool], memory: Memory
+) -> Starlette:
+    from ..agent import Agent
     from ..server import Caps, create_app
 
-    caps = Caps(waiting=given["waiting"], max_tokens=given["max_tokens"])
+    def agent(model: Backend) -> Agent:
+        return Agent(model, memory=memory, tools=(), system=given["system"], lang=given["lang"])
+
     return create_app(
-        dict(_agent(spec, given, memory) for spec in given["models"]),
-        tools=_tools(given["tools"]),
+        {name: agent(model) for name, model in models.items()},
+        tools=tools,
         owners=owners,
         hosts=given["hosts"],
         origins=given["origins"],
-        caps=caps,
+        caps=Caps(waiting=given["waiting"], max_tokens=given["max_tokens"]),
     )
 
 
-def _load(lines: Lines, agents: Iterable[Agent]) -> None:
+def _load(lines: Lines, models: Iterable[Backend]) -> None:
     """Load the weights before anybody waits for them."""
     from .follow import LOADING, Progress
 
     with Progress(lines, LOADING):
-        for agent in agents:
-            getattr(agent.backend, "load", lambda: None)()
+        for model in models:
+            getattr(model, "load", lambda: None)()
 
 
-def _agent(spec: str, given: ServeOptions, memory: Memory) -> tuple[str, Agent]:
-    """The name and the agent of ``NAME=MODEL`` or ``MODEL``; a folder goes by its own name."""
-    from ..agent import Agent
-
+def _model(spec: str, given: ServeOptions) -> tuple[str, Backend]:
+    """The name and the model of ``NAME=MODEL`` or ``MODEL``; a folder goes by its own name."""
     name, equals, model = spec.partition("=")
     if not equals or Path(spec).exists():
         name, model = Path(spec).name if Path(spec).is_dir() else spec, spec
-    backend = options.load_model(model, given, prefix_bytes=given["reuse_mb"] << 20)
-    return name, Agent(backend, memory=memory, tools=(), system=given["system"])
+    return name, options.load_model(model, given, prefix_bytes=given["reuse_mb"] << 20)
 
 
 def _tools(named: str | None) -> list[Tool]:

@@ -64,7 +64,8 @@ def client(server: Served) -> Generator[OpenAI]:
 
 
 def ask(client: OpenAI, *messages: Any, **more: Any) -> Any:
-    return client.chat.completions.create(model="pocket", messages=list(messages), **more)
+    create: Any = client.chat.completions.create
+    return create(model="pocket", messages=list(messages), **more)
 
 
 def test_a_question_about_a_picture_is_answered(client: OpenAI) -> None:

@@ -106,13 +106,12 @@ def settings_of(asked: Asked, caps: Caps) -> Settings:
 def _functions(asked: Asked) -> tuple[tuple[ToolSpec, ...], str, str | None]:
     """What may be called, how it is chosen, and the function that stands for an answer in JSON."""
     plain = [with_whole_schema(tool) for tool in asked.tools or ()]
-    _require_names(plain)
-    choice = as_choice(asked.tool_choice, plain)
+    choice, name = as_choice(asked.tool_choice, plain), None
     form = answer_function(asked.response_format)
-    name = None
     if form is not None:  # the model answers by calling it, or calls another function first
         plain, name = [*plain, form], str(form["function"]["name"])
         choice = name if len(plain) == 1 or choice == "none" else "any" if choice == "auto" else choice
+    _require_names(plain)
     if asked.stops and choice not in ("auto", "none"):
         raise Refused("stop can't be used where a call or JSON is demanded: it could cut it", param="stop")
     return tuple(map(as_spec, plain)), choice, name

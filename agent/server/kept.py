@@ -21,6 +21,7 @@ from .asked import Asked, ImageBlock, Message
 from .caps import Caps
 from .completion import settings_of
 from .messages import turns_of
+from .owners import stored_name
 from .pictures import Album, Seen, decoded
 from .refusal import Refused
 from .said import Said
@@ -83,7 +84,7 @@ def kept(asked: Asked, agent: Agent, name: str, *, owner: str, allowed: Mapping[
     Raises Refused for what can't be asked there.
     """
     wanted = _wanted(asked, allowed, caps)
-    system, stored = _instructions(asked.messages), _stored(name, owner)
+    system, stored = _instructions(asked.messages), stored_name(name, owner)
 
     def opened() -> Chat:
         chat = agent.chat(stored)
@@ -120,13 +121,6 @@ def _instructions(messages: Sequence[Message]) -> str:
     """The system's words; they stand from here on."""
     said = [message for message in messages if message.role in ("system", "developer")]
     return "\n".join(block.text for message in said for block in message.blocks if not isinstance(block, ImageBlock))
-
-
-def _stored(name: str, owner: str) -> str:
-    """The name in the memory: everybody's conversations lie apart."""
-    if "/" in name:
-        raise Refused("a conversation's name can't hold a slash", param="X-Looktwice-Chat")
-    return f"{owner}/{name}" if owner else name
 
 
 def _wanted(asked: Asked, allowed: Mapping[str, Tool], caps: Caps) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ...errors import InvalidInput
 
-__all__ = ["Owners"]
+__all__ = ["Owners", "stored_name"]
 
 TOKEN_VARIABLE = "LOOKTWICE_TOKEN"
 _SHORTEST = 16
@@ -71,6 +71,13 @@ class Owners:
             if hmac.compare_digest(presented, digest):
                 found = owner
         return found
+
+
+def stored_name(name: str, owner: str) -> str:
+    """The name in the memory of an owner's conversation: each owner's lie apart. Raises InvalidInput for a slash."""
+    if "/" in name:
+        raise InvalidInput(f"{name[:80]!r} can't name a conversation here: it has a slash; take another name")
+    return f"{owner}/{name}" if owner else name
 
 
 def _presented(authorization: str) -> str:

@@ -420,6 +420,18 @@ def test_more_requests_than_there_are_places_for_are_turned_away() -> None:
         assert refusal.headers["retry-after"] == "2"
 
 
+def test_one_owner_can_t_take_all_places() -> None:
+    agent = Agent(ScriptedBackend(["word " * 100_000, "words"], pace=0.01), memory=":memory:", tools=())
+    owners, caps = Owners({"anna": ANNA, "bert": BERT}), Caps(waiting=2, ending=0.1)
+    with served({"pocket": agent}, owners=owners, caps=caps) as running, contextlib.ExitStack() as stack:
+        sent = {"Authorization": f"Bearer {ANNA}"}
+        body = asking(stream=True)
+        stack.enter_context(running.client.stream("POST", "/v1/chat/completions", json=body, headers=sent))
+        wait_until(lambda: running.house.running == 1)
+        assert "too many requests" in told(running.post(asking(), **sent), 503)
+        assert running.post(asking(), Authorization=f"Bearer {BERT}").status_code == 200
+
+
 # --- what is told
 
 

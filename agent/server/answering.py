@@ -39,9 +39,9 @@ class Answering:
         """Answer one request; whatever happens, the client is told in OpenAI's shape, and the place is free again."""
         request = Request(scope, receive)
         try:
-            with self._house.place() as cancel:
+            owner, chat = scope["owner"], request.headers.get("x-looktwice-chat")
+            with self._house.place(owner) as cancel:
                 body = await read_json(request, self._house.caps.body, self._house.caps.reading)
-                owner, chat = scope["owner"], request.headers.get("x-looktwice-chat")
                 work, asked = await asyncio.to_thread(self._house.work, body, owner=owner, chat=chat)
                 del body
                 answer = _Answer(self._house, work, asked, cancel)

@@ -42,7 +42,7 @@ class House:
         self._seen = Seen()
         self._said = {name: Said() for name in agents}
         self._fleeting = Memory(":memory:")
-        self._running: set[threading.Event] = set()
+        self._running: dict[threading.Event, str] = {}  # with their owners
         self._guard = threading.Lock()
         self._is_closing = False
 
@@ -69,20 +69,25 @@ class House:
         return Completion.of(asked, agent.backend, seen=self._seen, said=said, caps=self.caps), asked
 
     @contextmanager
-    def place(self) -> Generator[threading.Event]:
-        """A place for one request, with the event that ends its answer. Raises Refused where there is none left."""
+    def place(self, owner: str) -> Generator[threading.Event]:
+        """A place for one request, with the event that ends its answer. Raises Refused where there is none left.
+
+        An owner with a name gets half of the places at most, so that nobody can keep all others out.
+        """
         cancel = threading.Event()
         with self._guard:
-            if self._is_closing or len(self._running) >= self.caps.waiting:
+            own = sum(other == owner for other in self._running.values()) if owner else 0
+            is_full = len(self._running) >= self.caps.waiting or own >= max(1, self.caps.waiting // 2)
+            if self._is_closing or is_full:
                 self.metrics.count("turned_away")
                 told = "the server is stopping" if self._is_closing else "too many requests wait already; try again"
                 raise Refused(told, status=503, code="overloaded", headers={"Retry-After": "2"})
-            self._running.add(cancel)
+            self._running[cancel] = owner
         try:
             yield cancel
         finally:
             with self._guard:
-                self._running.discard(cancel)
+                del self._running[cancel]
 
     def end_answers(self) -> None:
         """End every answer that runs, so that what there is of it is kept and sent; take no request any more."""

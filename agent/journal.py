@@ -15,7 +15,7 @@ from typing import Any
 from ..memory import Conversation, Memory, NamedPicture
 from ..memory.parts import ImagePart, Part, Status, TextPart, ToolCallPart, ToolResultPart, Turn
 from ..tools import ToolResult
-from .answer import Answer, Finish, Look, SeenImage, Timing, Usage
+from .answer import Answer, Evidence, Finish, Look, SeenImage, Timing, Usage
 from .backends.backend import Done, Row
 from .record import kept_of
 
@@ -84,6 +84,14 @@ class Journal:
         look = Look(call.tool, dict(call.arguments), result.text, turn.images, result.error, round(seconds, 3))
         self.looks.append(look)
         return look
+
+    def counted(self, evidence: Sequence[Evidence], usage: Usage, seconds: float) -> None:
+        """Count a look at a picture's halves, of which nothing stays in the conversation but what it found."""
+        self.usage += usage
+        for item in evidence[:1]:
+            claims = ", ".join(each.claim for each in evidence)
+            notes = "\n".join(f"{each.claim}: {each.note}" for each in evidence)
+            self.looks.append(Look("count", {"image": item.image, "claims": claims}, notes, seconds=round(seconds, 3)))
 
     def answer(self, done: Done, text: str, finish: Finish, seen: Sequence[SeenImage]) -> Answer:
         """The answer with everything that piled up; its turn is 0 until it is kept."""

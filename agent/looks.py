@@ -20,8 +20,9 @@ from .budget import Fitter
 from .calls import Malformed
 from .checks.addressed import is_addressed
 from .checks.checker import Checker
+from .checks.counting import Counter, with_counts
 from .checks.reader import Reader
-from .events import Answered, Called, Emit, Notice, Paused, Returned
+from .events import Answered, Called, Checked, Emit, Notice, Paused, Returned
 from .hooks import Cancel, Hooks, ModelRequest, Pause
 from .journal import Journal, result_turn, seen_image, since_question
 from .second_look import Again, SecondLook, Standing
@@ -91,6 +92,7 @@ class Ask:
         self.plan = plan
         self.journal = Journal(memory, conversation, backend.model, turns)
         self._emit = emit
+        self._cancel = cancel
         self._left = plan.looks
         self._over = False
         self._results: dict[str, tuple[ToolResult, tuple[str, ...]]] = {}
@@ -253,7 +255,22 @@ class Ask:
         judged = self._second.judge(said, self.journal.turns, can_zoom=can_zoom)
         if isinstance(judged, Again) and judged.call is None:
             self._demanded = judged.tool
-        return judged
+        return self._counted(judged) if isinstance(judged, Standing) else judged
+
+    def _counted(self, standing: Standing) -> Standing:
+        """The answer that stands, its counts counted again: one look, of which nothing is kept but what it found."""
+        left, said = self._seconds_left(), standing.said
+        if self._checker is None or said.done.finish != "stop" or self._left <= 0 or (left is not None and left <= 0):
+            return standing
+        found = self._checker.counts(said.words, said.tokens, self.journal.turns, self._lang)
+        if found is None:
+            return standing
+        began, settings = time.monotonic(), replace(self.plan.settings, timeout=left)
+        counter = Counter(self.backend, self.journal.memory.pictures.pixels, settings, self._cancel)
+        evidence = counter.evidence(*found)
+        self.journal.counted(evidence, counter.usage, time.monotonic() - began)
+        self._emit(Checked(tuple(evidence)))
+        return replace(standing, evidence=with_counts(standing.evidence, evidence))
 
     def _finish(self, standing: Standing) -> Answer:
         """Keep the answer, then let the hooks change it: whatever they do, it is not lost."""

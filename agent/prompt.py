@@ -312,6 +312,19 @@ def on_a_sheet(names: Sequence[str]) -> str:
     return f"The pictures side by side: {', '.join(names)}"
 
 
+_HOW_MANY = {
+    "en": "How many {things} are there?",
+    "de": "Wie viele {things} gibt es?",
+    "fr": "Combien de {things} y a-t-il ?",
+    "es": "¿Cuántos {things} hay?",
+}
+
+
+def how_many(things: str, lang: str = "en") -> str:
+    """What is asked to have things counted again; in English for a language that isn't known here."""
+    return _HOW_MANY.get(lang, _HOW_MANY["en"]).format(things=things)
+
+
 def sum_up(lines: Sequence[str]) -> str:
     """What a model is asked for a summary of these lines of a conversation."""
     asked = "Sum up this conversation in a few sentences, with the names of its pictures and what was found in each:"

@@ -61,6 +61,12 @@ def verdicts(answer: str, *readings: Reading, question: str = "") -> list[tuple[
         ("It weighs 250 g (12 %).", [("measure", "250 g"), ("measure", "12 %")]),
         ("On 4 March 2026 at 5:45 pm", [("date", "4 March 2026"), ("time", "5:45 pm")]),
         ("Am 21.11.2026 um 17.30 Uhr", [("date", "21.11.2026"), ("time", "17.30 Uhr")]),
+        ("31 Febuary, Octobr 12", [("date", "31 Febuary"), ("date", "Octobr 12")]),
+        ("On Augusd 9, 2026 or 46 May 2026", [("date", "Augusd 9, 2026"), ("date", "46 May 2026")]),
+        (
+            "Match 12, march 200, 5 maps in 2025",
+            [("number", "12"), ("number", "200"), ("count", "5"), ("number", "2025")],
+        ),
         ('It says "OPEN 24 HOURS" and „Zu“', [("quote", "OPEN 24 HOURS"), ("quote", "Zu")]),
         ("Lot L4821-B, call +49 30 1234567", [("code", "L4821-B"), ("code", "+49 30 1234567")]),
         ("Write to a.b@shop.example", [("code", "a.b@shop.example")]),
@@ -133,6 +139,8 @@ def test_values_are_the_same_however_they_are_written(one: str, other: str, same
         ("The subtotal is 5.99.", [("5.99", "conflict")]),
         ("Bought on March 4, 2026 at 5:45 pm", [("March 4, 2026", "agree"), ("5:45 pm", "agree")]),
         ("Bought on March 5, 2026.", [("March 5, 2026", "conflict")]),
+        ("Bought on 4 Murch 2026.", [("4 Murch 2026", "conflict")]),
+        ("Bought on 44 March 2026.", [("44 March 2026", "conflict")]),
         ('The shop is "Corner Market".', [("Corner Market", "agree")]),
         ('The shop is "Corner Garage".', [("Corner Garage", "conflict")]),
         ("Receipt 48218", [("48218", "conflict")]),
@@ -150,6 +158,10 @@ def test_claims_are_held_against_what_was_read(answer: str, found: list[tuple[st
 def test_a_question_tells_which_row_is_meant() -> None:
     assert verdicts("2.50", question="How much is the bread?") == [("2.50", "agree")]
     assert verdicts("1.20", question="How much is the bread?") == [("1.20", "conflict")]
+
+
+def test_a_flawed_day_that_is_printed_so_agrees() -> None:
+    assert verdicts("It opens on 31 Febuary.", reading(("OPENING 31 Febuary",))) == [("31 Febuary", "agree")]
 
 
 def test_evidence_names_the_place_and_what_stands_there() -> None:

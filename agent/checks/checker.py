@@ -15,6 +15,7 @@ from ..journal import since_question
 from ..toolbox import view_of
 from .addressed import is_addressed
 from .claims import find_claims
+from .counting import Count, counts_of
 from .evidence import check, related
 from .reader import Reader
 from .readings import Piece, Reading
@@ -60,6 +61,16 @@ class Checker:
         texts = {reading.image: "\n".join(piece.text for piece in reading.pieces) for reading in readings}
         self.addressed |= {name for name, text in texts.items() if is_addressed(text)}
         return check(answer, readings, question=question, claims=claims, elsewhere=known, reread=self._closer)
+
+    def counts(
+        self, answer: str, tokens: Sequence[Token], turns: Sequence[Turn], lang: str
+    ) -> tuple[list[Count], NamedPicture] | None:
+        """The counts that an answer claims, and the picture that it is about; None if there are none, or several."""
+        question = _question(turns)
+        about = [picture for picture in self._about(question, answer, turns) if picture.recipe is None]
+        names = [picture.name for picture in self._images().values()]
+        counts = counts_of(answer, question, find_claims(answer, names=names, tokens=tokens), lang)
+        return (counts, about[0]) if counts and len(about) == 1 else None
 
     def where(self, evidence: Sequence[Evidence]) -> tuple[str, list[int]] | None:
         """The picture, and the box in it (0..1000), that a second look should show: the first conflict's place."""

@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 
 from ...memory import fold
 from ..backends.backend import Token
+from .days import flawed_dates
 from .values import Kind, Value, find_values
 
-__all__ = ["Claim", "find_claims"]
+__all__ = ["NUMBERS", "Claim", "find_claims"]
 
 _QUOTE = re.compile(
     r"(?<!\d)\"(?P<straight>[^\"\n]{1,300})\"(?!\s*:)|\u201c(?P<curly>[^\u201d\n]{1,300})\u201d|\u201e(?P<low>[^\u201c\u201d\n]{1,300})[\u201c\u201d]"
@@ -34,10 +35,20 @@ _COMPOUND = re.compile(
     re.IGNORECASE,
 )
 _NUMBER_WORDS = (
-    "no|zero|one|two|three|four|five|six|seven|eight|nine|ten|null|keine|zwei|drei|vier|fünf|sechs|sieben|acht|neun|zehn"
-    "|aucun|deux|trois|quatre|cinq|sept|huit|neuf|dix|cero|dos|tres|cuatro|cinco|seis|siete|ocho|nueve|diez"
+    "two three four five six seven eight nine ten",
+    "zwei drei vier fünf sechs sieben acht neun zehn",
+    "deux trois quatre cinq six sept huit neuf dix",
+    "dos tres cuatro cinco seis siete ocho nueve diez",
 )
-_COUNT = re.compile(rf"(?<![\w.,])(?:\d|{_NUMBER_WORDS})(?=\s+(?:[^\W\d_]+\s+){{0,2}}[^\W\d_]+[sn]\b)", re.IGNORECASE)
+NUMBERS = {
+    **dict.fromkeys(("no", "zero", "null", "keine", "aucun", "cero"), 0),
+    **{"one": 1},  # in other languages it is an article as well
+    **{word: number for words in _NUMBER_WORDS for number, word in enumerate(words.split(), 2)},
+}
+"""The numbers that things are counted in, by their words in English, German, French and Spanish."""
+_COUNT = re.compile(
+    rf"(?<![\w.,])(?:\d|{'|'.join(NUMBERS)})(?=\s+(?:[^\W\d_]+\s+){{0,2}}[^\W\d_]+[sn]\b)", re.IGNORECASE
+)
 _SIDE = re.compile(
     r"(?<!\w)(?:(?:to the )?(?:left|right) of|above|below|underneath|links von|rechts von|oberhalb|unterhalb"
     r"|à (?:gauche|droite) de|au-dessus de|en dessous de|a la (?:izquierda|derecha) de|encima de|debajo de)(?!\w)",
@@ -98,7 +109,7 @@ def _found(answer: str) -> Iterator[Claim]:
         text = next(group for group in match.groups() if group).strip(" .,;:!?")
         yield Claim("quote", text, *match.span())
     values = find_values(answer)
-    for value in values:
+    for value in (*flawed_dates(answer), *values):
         if value.kind != "number":
             yield _of_value(value)
     for match in _CODE.finditer(answer):

@@ -120,8 +120,9 @@ def equal(value: Value, row: Row) -> Iterator[Found]:
     if not found:
         place = place_of(value.text, row)
         is_joined = place is not None and not place.tolerance and row.text[place.end : place.end + 1].isalpha()
-        if place is not None and (place.tolerance == "look-alike characters" or is_joined):
-            yield replace(place, tolerance=place.tolerance or "spacing")
+        is_so_written = place is not None and value.is_flawed
+        if place is not None and (place.tolerance == "look-alike characters" or is_joined or is_so_written):
+            yield replace(place, tolerance=place.tolerance or ("" if value.is_flawed else "spacing"))
 
 
 def alike(value: Value, row: Row) -> Iterator[Found]:

@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 from .claims import Claim
 from .matching import words
 
-__all__ = ["EMPTY", "Sentence"]
+__all__ = ["EMPTY", "Sentence", "asks_how_many"]
 
 _CLAUSE = re.compile(
     r"[;!?\n]|[.,:](?!\d)|(?<!\w)(?:and|und|et|y|but|aber|mais|pero|while|whereas)(?!\w)", re.IGNORECASE
@@ -48,6 +48,12 @@ _MEANT = re.compile(
     r"|bedeutet|heißt|übersetzt|steht für|signifie|veut dire|c'est-à-dire|significa|quiere decir|es decir)(?!\w)",
     re.IGNORECASE,
 )
+_HOW_MANY = re.compile(
+    r"(?<!\w)(?:how many|number of|count|wie ?viele|anzahl|zähl\w*|combien|nombre de|compte[zr]?|cuánt[oa]s|número de"
+    r"|cuenta)(?!\w)",
+    re.IGNORECASE,
+)
+_FEW = 2  # digits of a number of things
 # Words that stand in every sentence, and those of questions about what is written: they tell no place on a page.
 _EMPTY_WORDS = """
 a an and any are at be been but by can could did do does for from had has have how i in is it its me much many my no
@@ -59,6 +65,11 @@ que en y o con para cuesta
 """
 EMPTY = frozenset(_EMPTY_WORDS.split())
 """Words that tell no place, folded and without accents."""
+
+
+def asks_how_many(question: str) -> bool:
+    """Whether a question asks for a number of things."""
+    return bool(_HOW_MANY.search(question))
 
 
 class Sentence:
@@ -78,6 +89,10 @@ class Sentence:
     def is_bare(self) -> bool:
         """Whether the answer is nothing but a claim: read off, not reasoned about."""
         return len(self.claims) == 1 and not words("".join(self._plain))
+
+    def is_count(self, claim: Claim) -> bool:
+        """Whether a number is all that is said to a question for a number of things: they may be counted, not read."""
+        return self.is_bare and claim.kind == "number" and len(claim.text) <= _FEW and asks_how_many(self.question)
 
     def sentence(self, claim: Claim) -> str:
         """The words of the whole sentence around a claim, without any claim."""

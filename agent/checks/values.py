@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias, cast
 
 from rapidfuzz.distance import OSA
 
-__all__ = ["Kind", "Value", "find_values"]
+__all__ = ["MONTHS", "Kind", "Value", "find_values"]
 
 _Day: TypeAlias = tuple[int | None, int, int | None]
 Kind: TypeAlias = Literal["quote", "code", "name", "money", "measure", "date", "time", "number", "count", "side"]
@@ -63,7 +63,7 @@ a am an as at au by de du en et if in is it no of on or so to up y o e le la el 
 """
 _NO_UNITS = frozenset(_NO_UNITS_WORDS.split())
 
-_MONTHS = {
+MONTHS = {
     name: number
     for number, names in enumerate(
         (
@@ -84,13 +84,14 @@ _MONTHS = {
     )
     for name in names.split()
 }
+"""The numbers of the months by their names, folded, in English, German, French and Spanish, whole and shortened."""
 
 
 def _any(words: object) -> str:
     return "|".join(re.escape(word) for word in sorted(words, key=len, reverse=True))  # pyright: ignore
 
 
-_MONTH = _any(_MONTHS)
+_MONTH = _any(MONTHS)
 _BLANK = "[ \u00a0\u202f]?"
 _CURRENCY = f"{_any(_SYMBOLS)}|(?:{_any(_CODES)}|(?:US )?(?:{_any(_CURRENCY_WORDS)}))(?![^\\W\\d_])"
 _NAMED_UNIT = f"(?:(?-i:{_any(_UNITS)})|{_any(_UNIT_WORDS)})(?![^\\W_])"
@@ -130,7 +131,7 @@ class Value:
     """A value in a text: where it stands, and ``meanings`` as (number, (year, month, day) or minutes of a day).
 
     ``unit`` is a unit, or a currency's code; empty where none is written. ``beside`` is the short word after a bare
-    number, which may be meant for a unit.
+    number, which may be meant for a unit. ``is_flawed``: a date that can be none as it is written, and equals nothing.
     """
 
     kind: Kind
@@ -140,6 +141,7 @@ class Value:
     meanings: frozenset[object]
     unit: str = ""
     beside: str = ""
+    is_flawed: bool = False
 
     @property
     def is_year(self) -> bool:
@@ -179,6 +181,8 @@ class Value:
         if shapes[0].replace(",", ".") != shapes[1].replace(",", ".") or len(self.digits) < _TELLING:
             return False
         differing = sum(one != another for one, another in zip(self.digits, other.digits, strict=True))
+        if self.is_flawed and differing == 0:
+            return True
         return differing == 1 or (differing == 2 and sorted(self.digits) == sorted(other.digits))
 
     def is_about(self, other: Value, share: float) -> bool:
@@ -268,7 +272,7 @@ def _days(match: re.Match[str]) -> frozenset[object]:
     year = None if not said else 2000 + int(said[1:]) if len(said) == 3 else int(said)
     end = {1: match["from_1"], 2: match["to_2"], 3: None}[number]  # of a range of days each end is meant
     days = {int(each) if each else None for each in (day, end or day)}
-    return _possible([(year, _MONTHS[match[f"month_{number}"].casefold()], each) for each in days])
+    return _possible([(year, MONTHS[match[f"month_{number}"].casefold()], each) for each in days])
 
 
 def _possible(days: list[_Day]) -> frozenset[object]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any, Literal, TypeAlias
+from dataclasses import dataclass, field, fields, is_dataclass
+from typing import Any, Literal, TypeAlias, cast
 
 Finish: TypeAlias = Literal["stop", "length", "cancelled", "timeout", "paused"]
 Tier: TypeAlias = Literal["full", "thumbnail", "text", "name"]
@@ -164,4 +164,13 @@ class Answer:
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON with everything; ``answer`` is the hedged text, ``text`` the model's own words."""
-        return {"answer": self.hedged, **asdict(self)}
+        return {"answer": self.hedged, **{field.name: _plain(getattr(self, field.name)) for field in fields(self)}}
+
+
+def _plain(value: Any) -> Any:
+    """Values as mappings of their fields, however deep; `dataclasses.asdict` copies every word and number as well."""
+    if is_dataclass(value):
+        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, tuple):
+        return tuple(_plain(each) for each in cast("tuple[Any, ...]", value))
+    return dict(cast("Mapping[str, Any]", value)) if isinstance(value, Mapping) else value

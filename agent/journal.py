@@ -155,7 +155,9 @@ def result_turn(call: ToolCallPart, result: ToolResult, images: Sequence[str]) -
 
 def seen_image(memory: Memory, picture: NamedPicture, row: Row) -> SeenImage:
     """A picture as it stood in the prompt; a crop carries the hash of the picture it was cut from."""
-    root, _ = memory.pictures.to_original(picture.key, (0, 0, picture.width, picture.height))
+    root = picture.key
+    if picture.recipe is not None:
+        root, _ = memory.pictures.to_original(root, (0, 0, picture.width, picture.height))
     return SeenImage(
         picture.name, root.removeprefix("sha256:"), picture.width, picture.height, row.tokens, row.tier or "full"
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import astuple, fields
+from dataclasses import fields, replace
 from typing import Annotated, Any, cast
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
@@ -12,27 +12,35 @@ from ..memory.parts import Turn
 from .answer import Answer, Budgeted, Evidence, LeftOut, Look, SeenImage, Signals, Timing, Usage
 
 _BUDGETED = tuple(field.name for field in fields(Budgeted))
+_SEEN = tuple(field.name for field in fields(SeenImage))
 _NOT_KEPT = ("answer", "text", "conversation", "turn", "model", "lang")
 
 
 def kept_of(answer: Answer) -> dict[str, Any]:
-    """What the turn of an answer keeps. Of the budget only what isn't shown in full, as plain rows: it is said anew
-    with every answer, and a long conversation has many pictures."""
-    kept = {name: value for name, value in answer.to_json().items() if name not in _NOT_KEPT}
-    lowered = [astuple(picture) for picture in answer.budget if picture.tier != "full"]
+    """What the turn of an answer keeps. Pictures as plain rows, and of the budget only what isn't shown in full: both
+    are said anew with every answer, and a long conversation has many pictures."""
+    told = replace(answer, images=(), budget=()).to_json()
+    kept = {name: value for name, value in told.items() if name not in _NOT_KEPT}
+    kept["images"] = [_row(picture, _SEEN) for picture in answer.images]
+    lowered = [_row(picture, _BUDGETED) for picture in answer.budget if picture.tier != "full"]
     return {**kept, "budget": lowered} if lowered or answer.left_out else _without(kept, "budget", "left_out")
+
+
+def _row(value: object, names: tuple[str, ...]) -> list[Any]:
+    return [getattr(value, name) for name in names]
 
 
 def _without(kept: dict[str, Any], *names: str) -> dict[str, Any]:
     return {name: value for name, value in kept.items() if name not in names}
 
 
-def _from_row(row: object) -> object:
-    """A row of the budget as it was kept; anything else is left to be refused."""
-    if not isinstance(row, list):
-        return row
-    values = cast("list[object]", row)
-    return dict(zip(_BUDGETED, values, strict=False))
+def _rows_of(names: tuple[str, ...]) -> BeforeValidator:
+    """Reads rows as they were kept; anything else is left as it is, to be read as a mapping or refused."""
+
+    def read(row: object) -> object:
+        return dict(zip(names, cast("list[object]", row), strict=False)) if isinstance(row, list) else row
+
+    return BeforeValidator(read)
 
 
 class Record(BaseModel):
@@ -42,14 +50,14 @@ class Record(BaseModel):
 
     looks: tuple[Look, ...] = ()
     evidence: tuple[Evidence, ...] = ()
-    images: tuple[SeenImage, ...] = ()
+    images: tuple[Annotated[SeenImage, _rows_of(_SEEN)], ...] = ()
     usage: Usage | None = None
     timing: Timing | None = None
     confidence: float | None = None
     finish: str | None = None
     notices: tuple[str, ...] = ()
     signals: Signals | None = None
-    budget: tuple[Annotated[Budgeted, BeforeValidator(_from_row)], ...] = ()
+    budget: tuple[Annotated[Budgeted, _rows_of(_BUDGETED)], ...] = ()
     left_out: LeftOut | None = None
 
     @classmethod

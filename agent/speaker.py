@@ -197,7 +197,8 @@ class Speaker:
             self._tiers = summary(self._backend, fitted.tiers, before, request.turns, self._cancel)
             fitted = self._fitter.require(self._fitted(request.turns, room), room)
         self._tiers = fitted.tiers
-        for told in () if self._aside else changes(before, self._tiers, self._names(request.turns)):
+        is_told = not self._aside and self._tiers != before
+        for told in changes(before, self._tiers, self._names(request.turns)) if is_told else ():
             self._journal.notices.append(told)
             self._emit(Notice(told))
         return fitted

@@ -32,6 +32,8 @@ def check_name(name: str) -> str:
 
 def fold(name: str) -> str:
     """The form in which two names are compared: composed and without case."""
+    if name.isascii():  # most names are, and they are compared often
+        return name.lower()
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
 

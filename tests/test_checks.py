@@ -189,6 +189,23 @@ def test_sides_of_two_texts_are_told_by_their_boxes() -> None:
     assert ("above", "unchecked") in verdicts('"Bread" stands above the red cup.')
 
 
+@pytest.mark.parametrize(
+    ("answer", "verdict"),
+    [
+        ('"2.50" is to the right of "Bread".', "agree"),
+        ('"Bread" is right of "2.50".', "conflict"),
+        ('"Milk" steht rechts von "Bread".', "unchecked"),  # they stand under each other
+        ('"Bread" steht oberhalb von "Milk".', "agree"),
+        ('"Milk" est au-dessus de "Bread".', "conflict"),
+        ('"Bread" is above "Soup".', "unchecked"),  # in another picture
+        ('"Bread" is above "Beer".', "unchecked"),  # what stands nowhere has no place
+    ],
+)
+def test_a_side_is_told_only_where_both_texts_have_a_place_and_lie_apart(answer: str, verdict: str) -> None:
+    evidence = check(answer, [BILL, reading(("Soup", "7.40"), image="menu")])
+    assert [item.verdict for item in evidence if item.kind == "side"] == [verdict]
+
+
 def test_what_cant_be_read_is_no_conflict() -> None:
     assert verdicts('"BEER"', Reading("wall")) == [("BEER", "unreadable")]
     assert verdicts('"BEER"', BILL, Reading("wall", has_gaps=True)) == [("BEER", "unreadable")]

@@ -82,7 +82,8 @@ class ScriptedBackend:
                 break
             said.append(word)
             yield Token(word)
-            time.sleep(self._pace)
+            if self._pace:
+                time.sleep(self._pace)
         rows = self.rows(prompt)
         total = sum(row.tokens for row in rows)
         image = sum(row.tokens for row in rows if row.image)

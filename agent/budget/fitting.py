@@ -127,9 +127,10 @@ class Fitter:
         """Every picture of the branch where it stands, in order, with its tier, its tokens and why."""
         tiers, shown = fitted.tiers, {turn.id for turn in fitted.tiers.shown(turns)}
         pixels = iter([row for row in fitted.rows if row.image])
-        words = self._words([at.picture for at in standing(turns, images) if at.place in tiers.lowered])
+        places = list(standing(turns, images))
+        words = self._words([at.picture for at in places if at.place in tiers.lowered])
         found: list[Budgeted] = []
-        for at in standing(turns, images):
+        for at in places:
             choice, name = tiers.lowered.get(at.place, Choice("full")), at.picture.name
             if at.place[0] not in shown:
                 choice, tokens = Choice("name", "its turn is too old to fit"), 0
@@ -146,9 +147,8 @@ class Fitter:
         """The prompt of a branch with these tiers, whether it fits or not."""
         in_text = any(choice.tier == "text" for choice in tiers.lowered.values())
         shown = tiers.shown(turns)
-        there = {turn.id for turn in shown}
         # With what is shown again by now: this line opens the prompt and has to stay the same.
-        gone = [at.picture.name for at in standing(turns, images) if at.place[0] not in there]
+        gone = _gone(turns, shown, images) if tiers.left_out else []
         told = self.told() if in_text else {}
         wanted = (list(turns), dict(images), tiers, told, open_answer)
         if self._last is not None and self._last[0] == wanted:  # counted before it is asked, and told of after
@@ -305,6 +305,12 @@ class _Work:
 def _listed(pictures: Sequence[Row]) -> str:
     more = f" and {len(pictures) - 5} more" if len(pictures) > 5 else ""
     return ", ".join(f"{row.image} ({row.tokens})" for row in pictures[:5]) + more
+
+
+def _gone(turns: Sequence[Turn], shown: Sequence[Turn], images: Mapping[str, NamedPicture]) -> list[str]:
+    """The names of pictures of the turns that aren't shown."""
+    there = {turn.id for turn in shown}
+    return [at.picture.name for at in standing(turns, images) if at.place[0] not in there]
 
 
 def standing(turns: Sequence[Turn], images: Mapping[str, NamedPicture]) -> Iterator[_At]:

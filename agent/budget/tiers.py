@@ -45,6 +45,8 @@ class Tiers:
 
     def hidden(self, turns: Sequence[Turn]) -> set[str]:
         """The folded names of pictures of this branch that stand nowhere in full."""
+        if not self.lowered and self.left_out is None:
+            return set()
         names = {fold(name) for turn in turns for name in turn.images}
         full = {
             fold(name)

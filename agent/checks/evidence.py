@@ -288,7 +288,7 @@ def _lies(one: Box, other: Box, side: str) -> Verdict | None:
         before, after = one[2] <= other[0], one[0] >= other[2]
     elif re.search(r"right|rechts|droite|derecha", said):
         before, after = one[0] >= other[2], one[2] <= other[0]
-    elif re.search(r"above|over|über|dessus|encima", said):
+    elif re.search(r"above|over|über|oberhalb|dessus|encima", said):
         before, after = one[3] <= other[1], one[1] >= other[3]
     else:
         before, after = one[1] >= other[3], one[3] <= other[1]

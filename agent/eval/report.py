@@ -20,6 +20,7 @@ __all__ = ["render"]
 
 _MOST_CHANGES = 40
 _THUMBNAIL = 320
+_LONGEST = 500  # characters of an answer; a model that goes on and on fills pages
 _OUTCOMES = {1: "helped", -1: "hurt", 0: "other words, the same score"}
 
 
@@ -84,7 +85,8 @@ def _change(evaluation: Evaluation, off: Scored, other: Scored) -> Safe:
         "Mode off": off.answer,
         f"Mode {other.mode}": other.hedged or other.answer,
     }
-    terms = [each for name, words in told.items() for each in (element("dt", name), element("dd", words, dir="auto"))]
+    cut = {name: words if len(words) <= _LONGEST else f"{words[:_LONGEST]} ..." for name, words in told.items()}
+    terms = [each for name, words in cut.items() for each in (element("dt", name), element("dd", words, dir="auto"))]
     looks = [element("li", _look(step)) for step in other.trace]
     done = [element("p", "Looks:"), element("ol", *looks)] if looks else []
     heading = element("h3", f"{off.item}, {other.mode}: {_OUTCOMES[_outcome(off, other)]}")

@@ -9,6 +9,7 @@ from scenes import scene
 from scripts import scripted
 
 from looktwice import Agent, Answer, ScriptedBackend
+from looktwice.agent.backends.llava import LlavaBackend
 from looktwice.agent.checks import Reading, check, find_claims
 from looktwice.agent.checks.counting import counts_of
 from looktwice.agent.prompt import Prompt, Shown, Words
@@ -102,13 +103,16 @@ def test_a_number_asked_for_is_no_text_that_is_missing() -> None:
     assert item.verdict == "conflict"
 
 
-def test_a_real_model_counts_four_halves_in_one_batch_and_keeps_its_prefix() -> None:
+def test_a_real_model_counts_four_halves_in_one_batch_and_keeps_nothing_of_them() -> None:
     with Agent("pocket", memory=":memory:", check=True, look_again=False) as agent:
-        chat = agent.chat()
-        chat.add(scene(("red", "circle", "top left"), ("blue", "square", "bottom right")), "bill")
+        chat, backend = agent.chat(), agent.backend
+        assert isinstance(backend, LlavaBackend)
+        picture = chat.add(scene(("red", "circle", "top left"), ("blue", "square", "bottom right")), "bill")
         answer = chat.ask("How many red circles are there in @bill?", max_new_tokens=12)
         assert counted(answer) == [
             ("1", "agree", "counted again in its halves: 1 left and 0 right; 1 top and 0 bottom")
         ]
+        assert backend.kept.feature(picture.key) is not None
+        assert backend.kept.feature(f"{picture.key}[0,0,160,320]") is None
         follow = chat.ask("How many blue squares are there in @bill?", max_new_tokens=12, check=False)
         assert follow.usage.new < 40

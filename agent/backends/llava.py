@@ -165,19 +165,26 @@ class LlavaBackend:
             ticket.leave()
 
     def generate_many(
-        self, prompts: Sequence[Prompt], settings: Settings, *, pixels: Pixels, cancel: threading.Event | None = None
+        self,
+        prompts: Sequence[Prompt],
+        settings: Settings,
+        *,
+        pixels: Pixels,
+        cancel: threading.Event | None = None,
+        keep: bool = True,
     ) -> list[Done]:
         """One ``Done`` a prompt, in order, computed together as one batch; ``settings.timeout`` is the batch's.
 
-        Features of pictures are kept and reused, prefixes are not. Where memory runs out, the batch is halved. Raises
-        ModelError where loading or computing fails, InvalidInput for settings that don't go with a batch.
+        Features of pictures are reused and, but for ``keep`` False, kept; prefixes are neither. Where memory runs out,
+        the batch is halved. Raises ModelError where loading or computing fails, InvalidInput for settings that don't
+        go with a batch.
         """
         limits = Limits(settings.timeout, cancel)
         with limits.queued(self._line.join()) as over:
             if over:
                 return [Done("", over, Usage()) for _ in prompts]
             try:
-                model, see = self._loaded(), partial(self._vision.see, pixels=pixels)
+                model, see = self._loaded(), partial(self._vision.see, pixels=pixels, keep=keep)
                 batch = Batch(model, self.checkpoint, self.device, see, self._bounds.control, settings, limits)
                 return [self._done(encoded, Hit(None, 0), watch) for encoded, watch in batch.answer(prompts)]
             except Exception as error:

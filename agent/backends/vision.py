@@ -28,14 +28,15 @@ class Vision:
         """A picture's features, (tokens, hidden)."""
         return self.see([picture], pixels)[0]
 
-    def see(self, pictures: Sequence[Shown], pixels: Pixels) -> list[torch.Tensor]:
-        """The features of pictures, (tokens, hidden) each; those that aren't kept are encoded together."""
+    def see(self, pictures: Sequence[Shown], pixels: Pixels, *, keep: bool = True) -> list[torch.Tensor]:
+        """The features of pictures, (tokens, hidden) each; those that aren't kept are encoded together, and kept."""
         found = {key: self.kept.feature(key) for key in dict.fromkeys(picture.key for picture in pictures)}
         unseen = [key for key, full in found.items() if full is None]
         if unseen:
             for key, full in zip(unseen, self._encode([pixels(key) for key in unseen]), strict=True):
                 found[key] = full
-                self.kept.put_feature(key, full)
+                if keep:
+                    self.kept.put_feature(key, full)
         return [self._fitted(picture, full) for picture in pictures if (full := found[picture.key]) is not None]
 
     def see_anew(self, picture: Shown, pixels: Pixels) -> torch.Tensor:

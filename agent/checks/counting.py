@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import TYPE_CHECKING
 
 from ...errors import LookTwiceError
@@ -120,14 +121,17 @@ class Counter:
     ) -> list[int | None]:
         """The number that is seen in each half; None where none was said, or none had to be asked for any more."""
         prompts = [self._prompt(*glance) for glance in glances]
+        load = cache(self._pixels)  # a picture is decoded once for all its halves
         keys = {prompt.pictures[0].key: glance for prompt, glance in zip(prompts, glances, strict=True)}
 
         def pixels(key: str) -> Image.Image:
             picture, box, _ = keys[key]
-            return self._pixels(picture.key).crop(_pixels_of(box, picture))
+            return load(picture.key).crop(_pixels_of(box, picture))
 
         if self._together:
-            done: Sequence[Done] = self._together(prompts, self._settings, pixels=pixels, cancel=self._cancel)
+            done: Sequence[Done] = self._together(
+                prompts, self._settings, pixels=pixels, cancel=self._cancel, keep=False
+            )
             self.usage = sum((each.usage for each in done), self.usage)
             return [_first_number(each) for each in done]
         said = list[int | None]()

@@ -88,10 +88,11 @@ class Journal:
     def counted(self, evidence: Sequence[Evidence], usage: Usage, seconds: float) -> None:
         """Count a look at a picture's halves, of which nothing stays in the conversation but what it found."""
         self.usage += usage
-        for item in evidence[:1]:
-            claims = ", ".join(each.claim for each in evidence)
-            notes = "\n".join(f"{each.claim}: {each.note}" for each in evidence)
-            self.looks.append(Look("count", {"image": item.image, "claims": claims}, notes, seconds=round(seconds, 3)))
+        if not evidence:
+            return
+        told = {"image": evidence[0].image, "claims": ", ".join(item.claim for item in evidence)}
+        found = "\n".join(f"{item.claim}: {item.note}" for item in evidence)
+        self.looks.append(Look("count", told, found, seconds=round(seconds, 3)))
 
     def answer(self, done: Done, text: str, finish: Finish, seen: Sequence[SeenImage]) -> Answer:
         """The answer with everything that piled up; its turn is 0 until it is kept."""

@@ -97,8 +97,9 @@ def test_without_checks_or_looks_nothing_is_counted(wanted: dict[str, object]) -
 
 def test_a_number_asked_for_is_no_text_that_is_missing() -> None:
     sign = Reading.of("bill", {"lines": [{"text": "STOP", "box": [0, 0, 40, 20]}]})
-    (item,) = check("3", [sign], question=QUESTION)
-    assert (item.verdict, item.note) == ("unchecked", "may be a count")
+    for page in (sign, Reading("bill")):
+        (item,) = check("3", [page], question=QUESTION)
+        assert (item.verdict, item.note) == ("unchecked", "may be a count")
     (item,) = check("3", [sign], question="What does the sign say?")
     assert item.verdict == "conflict"
 

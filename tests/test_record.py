@@ -53,7 +53,5 @@ def test_a_row_that_is_none_is_refused_with_its_turn(images: object) -> None:
         read({"images": images})
 
 
-def test_plain_json_is_that_of_dataclasses_and_shares_nothing_with_the_answer() -> None:
-    plain = ANSWER.to_json()
-    assert plain == {"answer": ANSWER.hedged, **asdict(ANSWER)}
-    assert plain["looks"][0]["arguments"] is not ANSWER.looks[0].arguments
+def test_plain_json_is_that_of_dataclasses() -> None:
+    assert ANSWER.to_json() == {"answer": ANSWER.hedged, **asdict(ANSWER)}

@@ -234,7 +234,7 @@ class _Page:
             near = free
         if near:
             return _conflicting(claim, near[0], note)
-        if self._sentence.is_count(claim) and self._rows:
+        if self._sentence.is_count(claim):
             return self._unchecked(claim, "may be a count")
         is_read_off = self._sentence.is_bare or not self._rows
         return self._not_found(claim, note) if is_read_off else self._unchecked(claim, note)

@@ -6,7 +6,7 @@ with open_page(tmp_path / "report.html") as page:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
@@ -22,7 +22,7 @@ _AXE = "axe.run(document, {resultTypes: ['violations']}).then(found => found.vio
 
 
 @contextmanager
-def open_page(where: str | Path = "about:blank", *, width: int = 1000, height: int = 800) -> Iterator[Page]:
+def open_page(where: str | Path = "about:blank", *, width: int = 1000, height: int = 800) -> Generator[Page]:
     """A page of headless Chromium at a file or an address (of this machine; there is no other).
 
     Skips the test where Chromium is not installed.

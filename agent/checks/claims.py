@@ -11,7 +11,7 @@ from ..backends.backend import Token
 from .days import flawed_dates
 from .values import Kind, Value, find_values
 
-__all__ = ["NUMBERS", "Claim", "find_claims"]
+__all__ = ["Claim", "NUMBERS", "find_claims"]
 
 _QUOTE = re.compile(
     r"(?<!\d)\"(?P<straight>[^\"\n]{1,300})\"(?!\s*:)|\u201c(?P<curly>[^\u201d\n]{1,300})\u201d|\u201e(?P<low>[^\u201c\u201d\n]{1,300})[\u201c\u201d]"

@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias, cast
 
 from rapidfuzz.distance import OSA
 
-__all__ = ["MONTHS", "Kind", "Value", "find_values"]
+__all__ = ["Kind", "MONTHS", "Value", "find_values"]
 
 _Day: TypeAlias = tuple[int | None, int, int | None]
 Kind: TypeAlias = Literal["quote", "code", "name", "money", "measure", "date", "time", "number", "count", "side"]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Protocol, TypeAlias, cast
+from typing import TYPE_CHECKING, Protocol, TypeAlias, cast, runtime_checkable
 
 from ...errors import InvalidInput
 from ..answer import Finish, Usage
@@ -171,3 +171,24 @@ class Backend(Protocol):
     def close(self) -> None:
         """Give memory back."""
         ...
+
+
+@runtime_checkable
+class Weighs(Protocol):
+    """What a backend may be able to do beside answering: say how likely words are, without answering."""
+
+    def weigh(
+        self, prompts: Sequence[Prompt], words: Sequence[str], *, pixels: Pixels
+    ) -> Sequence[Sequence[float]] | None:
+        """For each prompt the probability (0..1) of each word as the next token; None where that isn't known.
+
+        The prompts begin alike; it should cost one pass over what differs. Nothing of them is kept.
+        """
+        ...
+
+
+def weighed(
+    backend: Backend, prompts: Sequence[Prompt], words: Sequence[str], *, pixels: Pixels
+) -> Sequence[Sequence[float]] | None:
+    """What `Weighs.weigh` says; None from a backend that can't."""
+    return backend.weigh(prompts, words, pixels=pixels) if isinstance(backend, Weighs) else None

@@ -36,6 +36,7 @@ from .reuse.prefixes import Hit
 from .reuse.recheck import Recheck, ReuseCheck
 from .sampling import Watch, seeded
 from .vision import Vision
+from .weighing import Weighing
 from .weights import choose_device, choose_dtype, load, quantization
 
 GIB = 1 << 30
@@ -190,6 +191,19 @@ class LlavaBackend:
             except Exception as error:
                 told = explained(error)
                 raise told from told.__cause__
+
+    def weigh(self, prompts: Sequence[Prompt], words: Sequence[str], *, pixels: Pixels) -> list[tuple[float, ...]]:
+        """For each prompt the probability (0..1) of each word as the next token, in one pass over what is not kept.
+
+        What is kept stays as it is, and nothing is added to it. Raises ModelError where loading or computing fails.
+        """
+        try:
+            with self._line, torch.inference_mode():
+                model, glance = self._loaded(), partial(self._vision.see, pixels=pixels, keep=False)
+                return Weighing(model, self.checkpoint, self.device, self.kept, glance).weigh(prompts, words)
+        except Exception as error:
+            told = explained(error)
+            raise told from told.__cause__
 
     def forget(self, keys: Iterable[str]) -> None:
         """Drop every computed prefix, and the features of the pictures with those keys, in the cache folder, too."""

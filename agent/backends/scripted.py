@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import TypeAlias
 
 from ...errors import ModelError
@@ -22,12 +22,14 @@ from .backend import Done, Pixels, Row, Settings, Token
 from .limits import Limits
 
 Line: TypeAlias = str | Callable[[Prompt], str]
+Table: TypeAlias = Mapping[str, float] | Callable[[Prompt], Mapping[str, float]]
 
 
 class ScriptedBackend:
     """Plays its lines in order; a word counts as a token, a picture as ``image_tokens``, its thumbnail as fewer.
 
-    ``pace`` are seconds between two words, for tests of streaming and cancelling.
+    ``pace`` are seconds between two words, for tests of streaming and cancelling. ``weights`` are how likely words are
+    to come next, or a function from the prompt to them; what was weighed stays in ``weighed``.
     """
 
     def __init__(
@@ -40,6 +42,7 @@ class ScriptedBackend:
         family: str = "chatml",
         style: Style | None = None,
         pace: float = 0.0,
+        weights: Table | None = None,
     ) -> None:
         self.model = "scripted"
         self.note = ""
@@ -48,7 +51,9 @@ class ScriptedBackend:
         self.prompts: list[Prompt] = []
         self.offers: list[Offer | None] = []
         self._script = list(script)
+        self.weighed: list[Prompt] = []
         self._pace = pace
+        self._weights = weights
         self._image_tokens = {"full": image_tokens, "thumbnail": min(thumbnail_tokens, image_tokens)}
         self._format: Format = FAMILIES[family]
         self._lock = threading.Lock()
@@ -89,6 +94,16 @@ class ScriptedBackend:
         image = sum(row.tokens for row in rows if row.image)
         usage = Usage(prompt=total, new=total, image=image, output=len(said))
         yield Done("".join(said), finish, usage, logprobs=(0.0,) * len(said))
+
+    def weigh(
+        self, prompts: Sequence[Prompt], words: Sequence[str], *, pixels: Pixels
+    ) -> list[tuple[float, ...]] | None:
+        """The ``weights`` of the words after each prompt, 0 for those not named; None without ``weights``."""
+        if self._weights is None:
+            return None
+        self.weighed += prompts
+        tables = [self._weights(prompt) if callable(self._weights) else self._weights for prompt in prompts]
+        return [tuple(table.get(word, 0.0) for word in words) for table in tables]
 
     def close(self) -> None:
         """Nothing to give back."""

@@ -83,6 +83,14 @@ class Kept:
             return hit
         return Hit(plan.found.onto(hit.cache, hit.length, self._device), plan.found.length)
 
+    def view(self, keys: Sequence[Hashable], spans: Sequence[tuple[int, int]], plan: Plan) -> Hit:
+        """The same, to be read alone: what is in memory stays there as it is, and may hold more positions."""
+        hit = self.prefixes.view(keys, spans)
+        if plan.found is None:
+            return hit
+        own = None if hit.cache is None else kv.clone(hit.cache, hit.length)
+        return Hit(plan.found.onto(own, hit.length, self._device), plan.found.length)
+
     def put(self, keys: Sequence[Hashable], cache: Any) -> None:
         """Keep a cache of exactly ``len(keys)`` positions."""
         layers = kv.tensors(cache)

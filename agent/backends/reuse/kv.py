@@ -22,6 +22,19 @@ def clone(cache: Any, length: int) -> Any:
     return copy
 
 
+def repeated(cache: Any, length: int, count: int) -> Any:
+    """A cache for a batch of ``count`` whose rows all begin with the first positions of this one, which stays as it is.
+
+    The rows share their memory until the cache grows.
+    """
+    shared: Any = DynamicCache()
+    for index, (keys, values) in enumerate(tensors(cache)):
+        keys, values = (side[:, :, :length].expand(count, -1, -1, -1) for side in (keys, values))
+        shared.update(keys[:, :, :0], values[:, :, :0], index)
+        shared.layers[index].keys, shared.layers[index].values = keys, values
+    return shared
+
+
 def crop(cache: Any, length: int) -> None:
     """Cut a cache to its first ``length`` positions, in place."""
     surplus = cache.get_seq_length() - length

@@ -163,6 +163,14 @@ class Prefixes:
         self._crop(best.cache, length)
         return Hit(best.cache, length)
 
+    def view(self, keys: Sequence[Hashable], spans: Sequence[tuple[int, int]]) -> Hit:
+        """The cache of which `take` would give the first ``length`` positions, to be read alone: it stays here."""
+        best, length = self._best(list(keys), spans)
+        if self.lower and self.lower.store.reach(keys, spans) > length:
+            found = self.lower.store.view(keys, spans)
+            return Hit(self.lower.up(found.cache), found.length)
+        return Hit(best and best.cache, length)
+
     def _best(self, keys: list[Hashable], spans: Sequence[tuple[int, int]]) -> tuple[Prefix | None, int]:
         best, length = None, 0
         for prefix in self._kept:

@@ -59,7 +59,8 @@ class Evidence:
 
     ``kind`` is the sort of claim ("money", "quote" ...), ``span`` its place in the answer's text, ``logprob`` the mean
     natural logarithm of its tokens' probabilities. ``note`` says what had to be overlooked for an agreement, or why
-    there is none.
+    there is none. ``read`` is what the text reader found, ``looked`` what the model itself gave for the place when it
+    saw it closely, nothing if it did not.
     """
 
     image: str
@@ -71,20 +72,28 @@ class Evidence:
     span: tuple[int, int] | None = None
     logprob: float | None = None
     note: str = ""
+    looked: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Signals:
-    """What an answer's tokens tell of how sure it is.
+    """What is known of how far an answer is to be trusted.
 
     ``mean`` and ``lowest`` are natural logarithms of token probabilities, ``entropy`` is the largest one in nats;
-    ``declined``: the answer says itself that something can't be read or seen.
+    ``declined``: the answer says itself that something can't be read or seen. ``lowered``: a picture that the question
+    is about is shown with less than its detail. The others are only taken where they are weighed, None elsewhere:
+    ``visible`` is how likely the model says that the question can be answered from what it sees (0..1), ``small`` the
+    side of what one token of the picture stands for, in heights of the text that the question is about: text above 1 is
+    smaller than that.
     """
 
     mean: float
     lowest: float
     entropy: float
     declined: bool
+    lowered: bool = False
+    visible: float | None = None
+    small: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,10 +138,10 @@ class Answer:
 
     ``confidence`` is the mean probability (0..1) of the answer's tokens as the model gave them, before any
     grammar or temperature. ``finish`` says why it ended: "stop" is the model's own end, "length" means
-    that ``max_new_tokens`` was reached, "paused" that a call waits for an approval. ``signals`` tell how sure the model
-    was of it. ``budget`` is how every picture of the branch stood in the prompt of this answer, ``left_out`` what was
-    too old to stand there at all. ``text`` are the model's own words; the answer as a string hedges what failed its
-    check, in the language ``lang``.
+    that ``max_new_tokens`` was reached, "paused" that a call waits for an approval. ``signals`` tell how far it is to
+    be trusted. ``budget`` is how every picture of the branch stood in the prompt of this answer, ``left_out`` what was
+    too old to stand there at all. ``passes`` is how often the model was run for it. ``text`` are the model's own words;
+    the answer as a string hedges what failed its check, in the language ``lang``.
     """
 
     text: str
@@ -151,6 +160,7 @@ class Answer:
     budget: tuple[Budgeted, ...] = ()
     left_out: LeftOut | None = None
     lang: str = "en"
+    passes: int = 1
 
     @property
     def hedged(self) -> str:

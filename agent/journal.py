@@ -32,6 +32,8 @@ class Journal:
         """The answer that is being written, once some of it is kept as partial."""
         self.looks: list[Look] = []
         self.usage = Usage()
+        self.passes = 0
+        """How often the model was run."""
         self.notices: list[str] = []
         self.first_token: float | None = None
         self._began = time.monotonic()
@@ -45,6 +47,10 @@ class Journal:
         """Go on with the partial answer at the end of the branch: what is said now takes its place."""
         self.open = self.turns.pop()
         return self.open
+
+    def passed(self) -> None:
+        """Count a run of the model."""
+        self.passes += 1
 
     def first_word(self) -> None:
         """Note the time of the first token."""
@@ -110,6 +116,7 @@ class Journal:
             confidence=None if likely is None else round(likely, 4),
             images=tuple(seen),
             notices=tuple(self.notices),
+            passes=self.passes,
         )
 
     def finish(self, done: Done, answer: Answer) -> Answer:

@@ -26,10 +26,12 @@ from .events import Answered, Called, Checked, Emit, Notice, Paused, Returned
 from .hooks import Cancel, Hooks, ModelRequest, Pause
 from .journal import Journal, result_turn, seen_image, since_question
 from .second_look import Again, SecondLook, Standing
+from .sight import Sight
 from .speaker import Said, Speaker
 from .strategy import STRATEGIES, Strategy
 from .toolbox import Toolbox
 from .trigger import Calibration
+from .where import Where
 
 _CUT = " (cut: the context is full)"
 _KEPT_SETTINGS = ("max_new_tokens", "temperature", "top_p", "seed", "stop", "timeout")
@@ -100,7 +102,11 @@ class Ask:
         self._speaker = Speaker(backend, hooks, self.journal, self._toolbox, fitter, emit=emit, cancel=cancel)
         checker = Checker(memory, reader, self._toolbox.images, plan.tools, self._seconds_left)
         self._checker = checker if plan.check else None
-        self._second = SecondLook(self._checker, plan.calibration if plan.look_again else None, emit, self._notice)
+        speaker, passed = self._speaker, self.journal.passed
+        sight = Sight(backend, memory, lambda: speaker.prompt, passed=passed, notice=self._notice)
+        where = Where(checker, sight, speaker, reads=plan.check)
+        calibration = plan.calibration if plan.look_again else None
+        self._second = SecondLook(self._checker, where, calibration, emit, self._notice)
         self._demanded = ""
         self._lang = lang
 

@@ -8,6 +8,7 @@ lowered, a longer branch only appends. That is what makes its prefix reusable.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
@@ -91,12 +92,28 @@ class Prompt:
 
 
 @dataclass(frozen=True, slots=True)
+class Sees:
+    """How a checkpoint is asked what it sees, after the question itself, and the words that it answers with.
+
+    ``whole``: whether the question can be answered from what is visible; ``part``: whether a part of a picture, shown
+    before these words, shows what the question asks for; without words it isn't asked. ``{question}`` stands for the
+    question, in ``part`` as asked of the part. Without ``yes`` every word but a ``no`` is one.
+    """
+
+    whole: str = "Can it be answered from what is visible? Answer yes or no."
+    part: str = "Does this part show what the question asks for? Answer yes or no."
+    yes: tuple[str, ...] = ("Yes", "yes", "YES")
+    no: tuple[str, ...] = ("No", "no", "NO")
+
+
+@dataclass(frozen=True, slots=True)
 class Style:
     """What a checkpoint was trained to expect. ``always_named``: each picture is introduced by its name.
 
     ``pictures``: how many it can tell apart in one prompt (None: as many as fit); ``tokens``: how long a prompt it was
     trained to follow, where that is less than its context; ``thumbnails``: whether it can make something of a picture's
-    small view alone; ``one_at_a_time``: it was trained on one picture in each prompt.
+    small view alone; ``one_at_a_time``: it was trained on one picture in each prompt. ``sees``: how it is asked what
+    it sees.
     """
 
     always_named: bool = False
@@ -105,6 +122,7 @@ class Style:
     tokens: int | None = None
     thumbnails: bool = True
     one_at_a_time: bool = False
+    sees: Sees = Sees()
 
 
 def compose(
@@ -329,3 +347,27 @@ def sum_up(lines: Sequence[str]) -> str:
     """What a model is asked for a summary of these lines of a conversation."""
     asked = "Sum up this conversation in a few sentences, with the names of its pictures and what was found in each:"
     return "\n".join([f"{asked}\n", *lines])
+
+
+def asked_of_all(prompt: Prompt, sees: Sees) -> Prompt:
+    """A prompt that ends with a question, and asks whether that can be answered instead."""
+    return _asked_aside(prompt, (), sees.whole.replace("{question}", _question(prompt)))
+
+
+def asked_of_part(prompt: Prompt, sees: Sees, part: Shown, *, of: str) -> Prompt:
+    """A prompt that ends with a question, shows a part of the picture ``of``, and asks whether that part matters."""
+    question = re.sub(rf"@{re.escape(of)}(?![\w-]|\.\w)", f"@{part.name}", _question(prompt), flags=re.IGNORECASE)
+    shown = (Words(f"Image {part.name}:\n"), part, Words("\n"))
+    return _asked_aside(prompt, shown, sees.part.replace("{question}", question))
+
+
+def _question(prompt: Prompt) -> str:
+    """The words that the last message ends with."""
+    return " ".join(segment.text for segment in prompt.messages[-1].segments[-1:] if isinstance(segment, Words))
+
+
+def _asked_aside(prompt: Prompt, shown: tuple[Segment, ...], words: str) -> Prompt:
+    """With pictures and words after the last message, which is the user's; what stands before stays as it is."""
+    last = prompt.messages[-1]
+    segments = (*last.segments, Words("\n"), *shown, Words(words))
+    return Prompt((*prompt.messages[:-1], Message(last.role, segments)))

@@ -57,6 +57,7 @@ class Record(BaseModel):
     finish: str | None = None
     notices: tuple[str, ...] = ()
     signals: Signals | None = None
+    passes: int | None = None
     budget: tuple[Annotated[Budgeted, _rows_of(_BUDGETED)], ...] = ()
     left_out: LeftOut | None = None
 

@@ -7,7 +7,7 @@ its own signals. At most one for each question; the model's own looks are not co
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..memory.parts import ToolCallPart, Turn
 from ..memory.recipe import Box
@@ -17,6 +17,7 @@ from .events import Checked, Emit
 from .journal import since_question
 from .speaker import Said
 from .trigger import Calibration, signals_of
+from .where import Where
 
 __all__ = ["Again", "SecondLook", "Standing"]
 
@@ -50,12 +51,14 @@ class SecondLook:
     def __init__(
         self,
         checker: Checker | None,
+        where: Where,
         calibration: Calibration | None,
         emit: Emit,
         notice: Callable[[str], None],
     ) -> None:
         """``checker`` and ``calibration`` are None where claims aren't checked, or doubt brings no look about."""
         self._checker = checker
+        self._where = where
         self._calibration = calibration
         self._emit = emit
         self._notice = notice
@@ -71,10 +74,13 @@ class SecondLook:
         if said.done.finish != "stop" or not said.words:
             return answer if self.first is None else self.give_up("it was cut short")
         if self._checker is not None:
-            answer = Standing(said, self._checker.evidence(said.words, said.tokens, turns), answer.signals)
+            evidence = self._checker.evidence(said.words, said.tokens, turns)
+            answer = replace(answer, evidence=self._checker.closely(evidence, turns))
+        if answer.signals is not None:
+            answer = replace(answer, signals=self._where.told(answer.signals, turns))
         if self.first is not None:
             return self._better(self.first, answer)
-        again = self._again(answer, turns) if can_zoom else None
+        answer, again = self._again(answer, turns) if can_zoom else (answer, None)
         if answer.evidence or again:
             self._emit(Checked(answer.evidence, again=again is not None))
         if again is not None:
@@ -87,20 +93,25 @@ class SecondLook:
         self._notice(f"the second look came to nothing, {why}; the first answer stands")
         return self.first
 
-    def _again(self, answer: Standing, turns: Sequence[Turn]) -> Again | None:
+    def _again(self, answer: Standing, turns: Sequence[Turn]) -> tuple[Standing, Again | None]:
+        """The answer with all signals that were taken, and the look that is worth it, if one is."""
         looks = [call for turn in since_question(turns) for call in turn.calls]
         place = self._checker.where(answer.evidence) if self._checker else None
         if place is not None and not any(call.id.startswith(_OURS) for call in looks):
-            return Again("zoom", _zoom(place, looks))
-        if self._calibration is None or looks or answer.signals is None or answer.count("agree"):
-            return None
-        doubt = self._calibration.doubt(answer.signals)
-        if doubt < self._calibration.threshold:
-            return None
-        default = "" if self._calibration.questions else "; this model is not calibrated: looktwice calibrate --help"
+            return answer, Again("zoom", _zoom(place, looks))
+        fit = self._calibration
+        if fit is None or looks or answer.signals is None or answer.count("agree"):
+            return answer, None
+        signals = self._where.asked(answer.signals, turns, fit)
+        answer, doubt = replace(answer, signals=signals), fit.doubt(signals)
+        if doubt < fit.threshold:
+            return answer, None
+        place = self._where.place(turns, signals, fit)
+        if place is None and not self._where.may_be_the_models:
+            return answer, None
+        default = "" if fit.questions else "; this model is not calibrated: looktwice calibrate --help"
         self._notice(f"looking again: the first answer is doubtful ({doubt:.0%}{default})")
-        place = self._checker.related(turns) if self._checker else None
-        return Again("zoom", None if place is None else _zoom(place, looks))
+        return answer, Again("zoom", None if place is None else _zoom(place, looks))
 
     def _better(self, first: Standing, second: Standing) -> Standing:
         """The answer that the pictures' text bears out better, else the surer one; the other one is told."""
@@ -108,6 +119,7 @@ class SecondLook:
         if first.said.words != second.said.words:
             told = f"a second look changed the answer; the first was: {first.said.words}"
             if stands is first:
+                stands = replace(first, evidence=_seen_closely(first.evidence, second.evidence))
                 told = f"a second look did not change the answer; looking closely, the model said: {second.said.words}"
             self._notice(told)
         if stands.evidence:
@@ -118,6 +130,16 @@ class SecondLook:
 def _zoom(place: tuple[str, list[int]], looks: Sequence[ToolCallPart]) -> ToolCallPart:
     name, box = place
     return ToolCallPart(f"{_OURS}{len(looks) + 1}", "zoom", {"image": name, "box": box})
+
+
+def _seen_closely(first: Sequence[Evidence], second: Sequence[Evidence]) -> tuple[Evidence, ...]:
+    """The evidence of a first answer with what the second one, which looked closely, gave for the same places."""
+
+    def looked(item: Evidence) -> str:
+        there = (other for other in second if other.looked and other.kind == item.kind and other.image == item.image)
+        return next((other.looked for other in there if item.box and _meet(other.box, item.box)), item.looked)
+
+    return tuple(replace(item, looked=looked(item)) for item in first)
 
 
 def _is_better(first: Standing, second: Standing) -> bool:

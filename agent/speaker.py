@@ -24,7 +24,7 @@ from .events import Emit, Notice, Text
 from .follow import unheard
 from .hooks import Cancel, Hooks, ModelRequest
 from .journal import Journal
-from .prompt import Place, Style
+from .prompt import Place, Prompt, Style
 from .speech import Speech
 from .strategy import about, alone
 from .toolbox import Toolbox
@@ -75,6 +75,8 @@ class Speaker:
         self._done: Done | None = None
         self._tokens: list[Token] = []
         self._aside = False
+        self.prompt: Prompt | None = None
+        """What the model was last asked."""
 
     def go_on(self, partial: Turn) -> None:
         """Let the next step go on with an answer that broke off; an empty one is begun anew."""
@@ -156,7 +158,8 @@ class Speaker:
     def _generate(self, request: ModelRequest) -> Done:
         """The handler at the innermost of the hooks; they may call it with another request, and more than once."""
         self._request = request
-        prompt = self._fit(request).prompt
+        self.prompt = prompt = self._fit(request).prompt
+        self._journal.passed()
         offer = self._offer(request)
         hide = offer is not None and offer.is_open
         speech, emit = Speech(hide_calls=hide), unheard if self._aside else self._emit

@@ -72,28 +72,35 @@ def main() -> None:
     parser.add_argument("--model", default="pocket")
     parser.add_argument("--questions", type=int, default=400, help="of each kind")
     parser.add_argument("--calibrate", action="store_true")
+    parser.add_argument("--tiles", action="store_true", help="with --calibrate: try where the model points, too")
+    parser.add_argument("--only", choices=("eval", "calibrate"), help="do just one of the two")
     parser.add_argument("--cost", type=float, default=0.05, help="the score that a look must bring to be worth it")
     parser.add_argument("--keep", metavar="FILE", help="write the calibration as JSON")
     options = parser.parse_args()
     torch.set_num_threads(1)
     print(f"{platform.machine()}, 1 thread, Python {platform.python_version()}, torch {torch.__version__}, ", end="")
     print(f"transformers {transformers.__version__}; model {options.model}; seeds from {SEED}")
-    with tempfile.TemporaryDirectory() as folder:
-        data = drawn(Path(folder), options.questions, SEED)
-        found = evaluate(data, options.model, tools=["zoom"])
-        for table in tables(found):
-            show(table.caption, [table.heads, *table.rows])
-    if options.calibrate:
-        calibrated(options.model, options.questions, options.cost, options.keep)
+    if options.only != "calibrate":
+        with tempfile.TemporaryDirectory() as folder:
+            found = evaluate(drawn(Path(folder), options.questions, SEED), options.model, tools=["zoom"])
+            for table in tables(found):
+                show(table.caption, [table.heads, *table.rows])
+    if options.calibrate or options.only == "calibrate":
+        calibrated(options.model, options.questions, options.cost, options.keep, tiles=options.tiles)
 
 
-def calibrated(model: str, count: int, cost: float, keep: str | None) -> None:
+def calibrated(model: str, count: int, cost: float, keep: str | None, *, tiles: bool) -> None:
     """Fit on other questions, and say what that is worth on those that a fit did not see."""
     with tempfile.TemporaryDirectory() as folder:
-        report = calibrate_on(drawn(Path(folder), count, SEED + 50_000), model, cost=cost)
-    heads = ("looks", "score", "looked at", "helped", "hurt")
-    rows = [(p.name, f"{p.score:.1%}", f"{p.looks:.1%}", str(p.helped), str(p.hurt)) for p in report.policies]
-    show(f"Doubt, on {report.questions} questions at which the model did not look by itself", [heads, *rows])
+        report = calibrate_on(drawn(Path(folder), count, SEED + 50_000), model, cost=cost, tiles=tiles)
+    heads = ("looks", "score", "looked at", "helped", "hurt", "passes more")
+    for caption, policies in (("Doubt", report.policies), ("Always, by the way to a place", report.places)):
+        rows = [
+            (p.name, f"{p.score:.1%}", f"{p.looks:.1%}", str(p.helped), str(p.hurt), f"{p.passes:.2f}")
+            for p in policies
+        ]
+        if rows:
+            show(f"{caption}; {report.questions} questions at which the model did not look by itself", [heads, *rows])
     bins = [(f"{part.doubt:.1%}", f"{part.wrong:.1%}", str(part.count)) for part in report.bins]
     show("Reliability", [("mean doubt", "wrong", "questions"), *bins])
     print(report.calibration.model_dump_json())

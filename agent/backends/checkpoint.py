@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from ...errors import LookTwiceError, ModelError, ModelMissing
 from ...tools.tiling import ImageTokens
 from ..formats import Format, family, recognise
-from ..prompt import Style, ToolStyle
+from ..prompt import Sees, Style, ToolStyle
 from ..trigger import Calibration
 from . import pocket
 from .encoder import Encoder
@@ -92,7 +92,7 @@ def _checked(model: str, source: str, config: Any, processor: Any, chat_format: 
 def _style(own: _OwnWords, kind: str) -> Style:
     """LLaVA-NeXT was trained on one picture at a time, unless a checkpoint says otherwise."""
     single = kind == "llava_next" and own.pictures is None
-    return Style(own.always_named, own.tools, own.pictures, own.tokens, own.thumbnails, single)
+    return Style(own.always_named, own.tools, own.pictures, own.tokens, own.thumbnails, single, own.sees)
 
 
 def _require_plausible(model: str, source: str) -> None:
@@ -188,6 +188,7 @@ class _OwnWords(BaseModel):
     pictures: Annotated[int, Field(ge=1)] | None = None
     tokens: Annotated[int, Field(ge=1)] | None = None
     thumbnails: bool = True
+    sees: Sees = Sees()
     note: str = ""
     calibration: Calibration | None = None
 

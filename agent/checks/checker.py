@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import TypeAlias
 
 from ...memory import Memory, NamedPicture, fold, mentions
 from ...memory.parts import ToolCallPart, ToolResultPart, Turn
@@ -16,11 +18,14 @@ from ..toolbox import view_of
 from .addressed import is_addressed
 from .claims import find_claims
 from .counting import Count, counts_of
-from .evidence import check, related
+from .evidence import Line, check, related
 from .reader import Reader
 from .readings import Piece, Reading
 
-__all__ = ["Checker"]
+__all__ = ["Checker", "Place"]
+
+Place: TypeAlias = tuple[str, list[int]]
+"""A picture by name, and a box in it (0..1000)."""
 
 _MOST = 8  # pictures that are read for one answer where it names none; the newest
 _AROUND = 1.5  # heights of the doubtful text that a second look shows around it
@@ -72,16 +77,33 @@ class Checker:
         counts = counts_of(answer, question, find_claims(answer, names=names, tokens=tokens), lang)
         return (counts, about[0]) if counts and len(about) == 1 else None
 
-    def where(self, evidence: Sequence[Evidence]) -> tuple[str, list[int]] | None:
-        """The picture, and the box in it (0..1000), that a second look should show: the first conflict's place."""
+    def where(self, evidence: Sequence[Evidence]) -> Place | None:
+        """What a second look should show: the first conflict's place."""
         places = [(item.image, item.box) for item in evidence if item.verdict == "conflict" and item.box is not None]
         return next(filter(None, (self._around(*place) for place in places)), None)
 
-    def related(self, turns: Sequence[Turn]) -> tuple[str, list[int]] | None:
-        """The picture, and the box in it (0..1000), of the text that the question is about; None if none is."""
-        question = _question(turns)
-        found = related(question, self._read(self._about(question, "", turns), turns))
-        return found and self._around(*found)
+    def about(self, turns: Sequence[Turn]) -> list[NamedPicture]:
+        """The pictures that the question is about."""
+        return self._about(_question(turns), "", turns)
+
+    def line(self, turns: Sequence[Turn], *, lone: bool = False) -> Line | None:
+        """The line of text that the question is about, or with ``lone`` the only one; None if there is none such."""
+        return related(_question(turns), self._read(self.about(turns), turns), lone=lone)
+
+    def around(self, line: Line) -> Place | None:
+        """Where to zoom to see a line with what is around it."""
+        return self._around(line.image, line.box)
+
+    def closely(self, evidence: Sequence[Evidence], turns: Sequence[Turn]) -> tuple[Evidence, ...]:
+        """The evidence, with what the model gave for each place that it had seen closely when it answered."""
+        crops = [self._original(name) for turn in since_question(turns) for name in turn.images]
+        seen = [crop for crop in crops if crop is not None]
+
+        def looked(item: Evidence) -> bool:
+            root = self._original(item.image)
+            return item.box is not None and root is not None and any(_holds(crop, (root[0], item.box)) for crop in seen)
+
+        return tuple(replace(item, looked=item.claim) if looked(item) else item for item in evidence)
 
     def _read(self, pictures: Sequence[NamedPicture], turns: Sequence[Turn]) -> list[Reading]:
         self._learn(turns)
@@ -126,7 +148,7 @@ class Checker:
             return ()
         return self._reader.closer(view_of(self._memory, root), box, self._tool, seconds=self._seconds_left())
 
-    def _around(self, name: str, box: Box) -> tuple[str, list[int]] | None:
+    def _around(self, name: str, box: Box) -> Place | None:
         """The picture and the box to zoom into, to see a box (pixels of the original) with what is around it."""
         root = self._root(name)
         if root is None:
@@ -134,6 +156,13 @@ class Checker:
         (x0, y0, x1, y1), more = box, round(_AROUND * (box[3] - box[1]))
         outer = (x0 - more, y0 - more, x1 + more, y1 + more)
         return root.name, list(from_pixels(outer, (root.width, root.height)))
+
+    def _original(self, name: str) -> tuple[str, Box] | None:
+        """The key of the original that a picture is cut from, and the box of it that it shows."""
+        picture = self._images().get(fold(name))
+        if picture is None:
+            return None
+        return self._memory.pictures.to_original(picture.key, (0, 0, picture.width, picture.height))
 
     def _root(self, name: str) -> NamedPicture | None:
         """The picture that a crop stems from, under the name that it has here."""
@@ -144,3 +173,10 @@ class Checker:
 
 def _question(turns: Sequence[Turn]) -> str:
     return next((turn.text for turn in reversed(turns) if turn.role == "user"), "")
+
+
+def _holds(crop: tuple[str, Box], place: tuple[str, Box]) -> bool:
+    """Whether a crop of a picture shows the middle of a place in the same one."""
+    (key, box), (other, (x0, y0, x1, y1)) = crop, place
+    x, y = (x0 + x1) / 2, (y0 + y1) / 2
+    return key == other and box[0] <= x <= box[2] and box[1] <= y <= box[3]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from ...memory import fold
@@ -21,7 +21,7 @@ from .rows import Found, Row, alike, equal, in_another_unit, place_of, rows_of
 from .sentence import EMPTY, Sentence
 from .values import Value, find_values
 
-__all__ = ["Reread", "check", "related"]
+__all__ = ["Line", "Reread", "check", "related"]
 
 Reread: TypeAlias = Callable[[str, Box], Sequence[Piece]]
 """Reads a box (pixels of the original) of the picture of that name again, closer."""
@@ -260,17 +260,33 @@ class _Page:
         return _evidence(claim, image, None, "", "conflict", note or "not among the text read")
 
 
-def related(question: str, readings: Sequence[Reading]) -> tuple[str, Box] | None:
-    """The picture and the box (pixels of the original) of the row that a question is most about, by its words.
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line of text: its picture, the box around it and what stands under it, and how high its letters are.
+
+    All in pixels of the original.
+    """
+
+    image: str
+    box: Box
+    height: int
+
+
+def related(question: str, readings: Sequence[Reading], *, lone: bool = False) -> Line | None:
+    """The line that a question is most about, by its words; with ``lone`` also the only one that there is.
 
     None if it is about none, or about several of one picture or more alike.
     """
-    rows = _rows_about(question, rows_of(readings))
+    there = rows_of(readings)
+    rows = _rows_about(question, there)
+    if not rows and lone:
+        rows = there
     if len(rows) != 1:
         return None
     pieces = [piece.box for row in (rows[0], *rows[0].below[:1]) for piece in row.pieces]
     lefts, tops, rights, bottoms = zip(*pieces, strict=True)
-    return rows[0].reading.image, (min(lefts), min(tops), max(rights), max(bottoms))
+    height = min(piece.box[3] - piece.box[1] for piece in rows[0].pieces)
+    return Line(rows[0].reading.image, (min(lefts), min(tops), max(rights), max(bottoms)), height)
 
 
 def _rows_about(near: str, rows: Sequence[Row]) -> list[Row]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Unpack
@@ -13,7 +14,7 @@ from . import options
 from .output import Lines, is_plain, say, say_json, say_table
 
 if TYPE_CHECKING:
-    from ..eval.fitting import Report
+    from ..eval.fitting import Policy, Report
 
 
 class CalibrateOptions(options.ModelOptions):
@@ -21,6 +22,7 @@ class CalibrateOptions(options.ModelOptions):
 
     db: str | None
     tools: str
+    tiles: bool
     limit: int | None
     cost: float
     out: str
@@ -34,6 +36,7 @@ class CalibrateOptions(options.ModelOptions):
 @options.db
 @options.model_options
 @click.option("--tools", default="zoom", show_default=True, metavar="NAMES", help="Tools on offer; zoom among them.")
+@click.option("--tiles", is_flag=True, help="Try, too, to look where the model points among parts of the picture.")
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Ask N questions, drawn with --seed.")
 @click.option(
     "--cost",
@@ -50,7 +53,8 @@ def calibrate(data: str, **given: Unpack[CalibrateOptions]) -> None:
     """Answer the questions of DATA once, and again after a second look; fit when that look is worth it.
 
     DATA is what looktwice eval takes. The calibration is kept in the database for the model, and used from then on by
-    ask and chat where zoom is on offer. The tables are of questions that it was not fitted on.
+    ask and chat where zoom is on offer. The tables are of questions that it was not fitted on. With --tiles the model
+    is asked, in one pass, which part of the picture matters; that is taken to if it brings more than its own zoom.
 
     Exit status: 0 fitted, 1 refused or failed, 2 not understood, 130 interrupted.
     """
@@ -67,6 +71,7 @@ def calibrate(data: str, **given: Unpack[CalibrateOptions]) -> None:
             backend,
             memory=memory,
             tools=options.named_tools(given["tools"]) or (),
+            tiles=given["tiles"],
             cost=given["cost"],
             limit=given["limit"],
             out=given["out"],
@@ -83,13 +88,20 @@ def calibrate(data: str, **given: Unpack[CalibrateOptions]) -> None:
 
 
 def _show(report: Report) -> None:
-    say_table(
-        [
-            (policy.name, f"{policy.score:.1%}", f"{policy.looks:.1%}", policy.helped, policy.hurt)
-            for policy in report.policies
-        ],
-        heads=("looks", "score", "looked at", "helped", "hurt"),
-    )
+    _show_policies(report.policies, "looks")
+    if report.places:
+        say()
+        _show_policies(report.places, "always looking")
     say()
     bins = [(f"{part.doubt:.1%}", f"{part.wrong:.1%}", part.count) for part in report.bins]
     say_table(bins, heads=("doubt", "wrong", "questions"))
+    say()
+    say(f"signals: {', '.join(name for name in report.calibration.weights if report.calibration.weighs(name))}")
+
+
+def _show_policies(policies: Sequence[Policy], head: str) -> None:
+    rows = [
+        (p.name, f"{p.score:.1%}", f"{p.looks:.1%}", p.helped, p.hurt, f"{p.passes:.2f}", f"{p.seconds:.2f}")
+        for p in policies
+    ]
+    say_table(rows, heads=(head, "score", "looked at", "helped", "hurt", "passes more", "seconds more"))

@@ -14,17 +14,19 @@ from ..agent import Agent
 from ..answer import Answer, Look
 from ..backends import Backend
 from ..chat import Chat, Image
-from ..trigger import ALWAYS
+from ..trigger import ALWAYS, MEASURING
 from .items import Item
 from .results import Crop, Scored, Step
 from .scoring import score
 
 __all__ = ["Desk", "EVERY_MODE", "MODES", "Mode", "Wanted", "failed"]
 
-Mode: TypeAlias = Literal["off", "on", "forced", "once", "again"]
+Mode: TypeAlias = Literal["off", "on", "forced", "once", "again", "tiles"]
 MODES: tuple[Mode, ...] = ("off", "on", "forced")
-"""What is compared. A calibration needs two more: "once" never doubts an answer, "again" always does."""
-EVERY_MODE: tuple[Mode, ...] = (*MODES, "once", "again")
+"""What is compared. A calibration needs others: "once" never doubts an answer, but takes every signal; "again" always
+does, and "tiles" too, and has the model point out the part to look at."""
+EVERY_MODE: tuple[Mode, ...] = (*MODES, "once", "again", "tiles")
+_FITTED_ON = {"once": MEASURING, "again": ALWAYS, "tiles": ALWAYS.model_copy(update={"tiles": True})}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,7 @@ class Wanted:
         if mode == "off":
             return {**shared, "tools": (), "looks": 0, "check": False}
         choice = self.tools[0].name if mode == "forced" else "auto"
-        doubt = {"once": False, "again": True}.get(mode)
+        doubt = True if mode in _FITTED_ON else None
         offered = {"tools": self.tools, "looks": self.looks, "check": self.check, "tool_choice": choice}
         return {**shared, **offered, "look_again": doubt}
 
@@ -77,7 +79,8 @@ class Desk:
             if memory is None:
                 memory = Memory(":memory:")
                 self._memories.append(memory)
-            calibration = ALWAYS.model_dump() if mode == "again" else self.wanted.calibration
+            fitted_on = _FITTED_ON.get(mode)
+            calibration = self.wanted.calibration if fitted_on is None else fitted_on.model_dump()
             if calibration is not None:
                 memory.calibrations.put(self.backend.model, dict(calibration))
             self._agents[mode] = Agent(self.backend, memory=memory, system=self.wanted.system)
@@ -136,7 +139,7 @@ class Desk:
             conflicts=verdicts.count("conflict"),
             unreadable=verdicts.count("unreadable"),
             looks=len(answer.looks),
-            passes=1 + len(answer.looks),
+            passes=answer.passes,
             prompt_tokens=answer.usage.prompt,
             new_tokens=answer.usage.new,
             output_tokens=answer.usage.output,

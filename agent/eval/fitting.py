@@ -1,22 +1,22 @@
 """Fitting when an answer is doubtful: from questions with known answers, asked without a look and with a forced one.
 
 A logistic regression tells how likely an answer is wrong, given its signals; the threshold is the one that would have
-been worth most. What it is worth is told on questions that it was not fitted on: each half is judged by the other's
-fit.
+been worth most. A signal that costs a pass or a reading is only used where the others tell less without it. What all of
+it is worth is told on questions that it was not fitted on: each half is judged by the other's fit.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from ...errors import InvalidInput
 from ..answer import Signals
-from ..trigger import UNCALIBRATED, Calibration
+from ..trigger import COSTLY, UNCALIBRATED, Calibration
 
-__all__ = ["Bin", "Case", "Policy", "Report", "calibrate"]
+__all__ = ["Bin", "Case", "Policy", "Report", "always", "calibrate"]
 
 _LEAST = 40  # questions, and
 _LEAST_OF_EACH = 5  # right and wrong ones, for a fit that means anything
@@ -24,15 +24,21 @@ _RIDGE = 1.0  # on standardised signals; keeps weights finite where right and wr
 _STEPS = 50
 _BINS = 5
 _NAMES = tuple(each.name for each in fields(Signals))
+_WORTH = 0.01  # nats an answer by which a signal that costs something must make the doubts better
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A question: the first answer's signals and score (0..1), and the score of the answer after a look."""
+    """A question: the first answer's signals and score (0..1), and the score of the answer after a look.
+
+    ``passes`` and ``seconds`` are what the look took.
+    """
 
     signals: Signals
     first: float
     looked: float
+    passes: float = 0
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +52,18 @@ class Bin:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """A way to decide on looks: mean score, the share of questions looked at, and where that helped and hurt."""
+    """A way to decide on looks: mean score, the share of questions looked at, and where that helped and hurt.
+
+    ``passes`` and ``seconds`` are what the looks took for each of all questions.
+    """
 
     name: str
     score: float
     looks: float
     helped: int
     hurt: int
+    passes: float = 0.0
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +75,18 @@ class Report:
     bins: tuple[Bin, ...]
     policies: tuple[Policy, ...]
     """Never, always, by doubt, and as often as by doubt but at random (expected)."""
+    places: tuple[Policy, ...] = ()
+    """Always, for each way to a place that was tried, if several were."""
+
+    def worth(self, cost: float) -> float:
+        """The mean score by doubt, less what the looks cost."""
+        doubted = next(policy for policy in self.policies if policy.name == "by doubt")
+        return doubted.score - cost * doubted.looks
+
+
+def always(report: Report, name: str) -> Policy:
+    """What it is worth to look always, under another name."""
+    return replace(next(policy for policy in report.policies if policy.name == "always"), name=name)
 
 
 def calibrate(model: str, cases: Sequence[Case], *, cost: float = 0.02) -> Report:
@@ -86,22 +109,53 @@ def calibrate(model: str, cases: Sequence[Case], *, cost: float = 0.02) -> Repor
 
 
 def _fitted(model: str, cases: Sequence[Case], cost: float) -> Calibration:
-    weights, bias = _regression(cases)
-    fit = Calibration(model=model, weights=weights, bias=bias, threshold=1.0, questions=len(cases))
+    names = [name for name in _NAMES if name not in COSTLY]
+    for name in COSTLY:
+        more = [*names, name]
+        if any(getattr(case.signals, name) is not None for case in cases):
+            names = more if _misjudged(names, cases) - _misjudged(more, cases) > _WORTH else names
+    weights, bias, usual = _regression(names, cases)
+    fit = Calibration(model=model, weights=weights, bias=bias, threshold=1.0, questions=len(cases), usual=usual)
     return fit.model_copy(update={"threshold": _threshold(fit, cases, cost)})
 
 
-def _regression(cases: Sequence[Case]) -> tuple[dict[str, float], float]:
-    """Weights and bias of a logistic regression with a ridge, by Newton's method on standardised signals."""
+def _misjudged(names: Sequence[str], cases: Sequence[Case]) -> float:
+    """The mean surprise (nats) at which answers were wrong, each half judged by the other's fit."""
+    total = 0.0
+    for fitted_on, judged in ((cases[::2], cases[1::2]), (cases[1::2], cases[::2])):
+        weights, bias, usual = _regression(names, fitted_on)
+        fit = Calibration(model="", weights=weights, bias=bias, threshold=1.0, questions=len(cases), usual=usual)
+        for case in judged:
+            doubt = fit.doubt(case.signals)
+            total -= math.log(max(1e-6, doubt if case.first < 0.5 else 1 - doubt))
+    return total / len(cases)
+
+
+def _usual(names: Sequence[str], cases: Sequence[Case]) -> dict[str, float]:
+    """The mean of the signals that aren't known of every answer."""
+    found: dict[str, float] = {}
+    for name in (name for name in names if name in COSTLY):
+        known = [value for case in cases if (value := getattr(case.signals, name)) is not None]
+        found[name] = round(math.fsum(known) / len(known), 4) if known else 0.0
+    return found
+
+
+def _regression(names: Sequence[str], cases: Sequence[Case]) -> tuple[dict[str, float], float, dict[str, float]]:
+    """Weights and bias of a logistic regression with a ridge, by Newton's method on standardised signals.
+
+    The last is what a signal counts as where it isn't known.
+    """
     import numpy as np
 
-    values = np.array([[float(value) for value in asdict(case.signals).values()] for case in cases])
+    usual = _usual(names, cases)
+    known = [asdict(case.signals) for case in cases]
+    values = np.array([[float(usual[name] if row[name] is None else row[name]) for name in names] for row in known])
     wrong = np.array([float(case.first < 0.5) for case in cases])
     middle, varies = values.mean(0), values.std(0) > 0
     spread = np.where(varies, values.std(0), 1.0)
     inputs = np.column_stack([(values - middle) / spread, np.ones(len(cases))])
-    ridge = np.diag([_RIDGE] * len(_NAMES) + [0.0])
-    found = np.zeros(len(_NAMES) + 1)
+    ridge = np.diag([_RIDGE] * len(names) + [0.0])
+    found = np.zeros(len(names) + 1)
     for _ in range(_STEPS):
         likely = 1 / (1 + np.exp(-np.clip(inputs @ found, -30, 30)))
         slope = inputs.T @ (likely - wrong) + ridge @ found
@@ -115,9 +169,9 @@ def _regression(cases: Sequence[Case]) -> tuple[dict[str, float], float]:
     # What the data has no example of keeps the weight that it has without any data.
     fitted = {
         name: round(float(weight), 6) if has_examples else UNCALIBRATED.weights.get(name, 0.0)
-        for name, weight, has_examples in zip(_NAMES, weights, varies, strict=True)
+        for name, weight, has_examples in zip(names, weights, varies, strict=True)
     }
-    return fitted, round(bias, 6)
+    return fitted, round(bias, 6), usual
 
 
 def _threshold(fit: Calibration, cases: Sequence[Case], cost: float) -> float:
@@ -149,12 +203,20 @@ def _bins(doubts: Sequence[tuple[Case, float, bool]]) -> tuple[Bin, ...]:
 
 def _policies(doubts: Sequence[tuple[Case, float, bool]]) -> tuple[Policy, ...]:
     never = _policy("never", [(case, False) for case, _, _ in doubts])
-    always = _policy("always", [(case, True) for case, _, _ in doubts])
+    constant = _policy("always", [(case, True) for case, _, _ in doubts])
     doubted = _policy("by doubt", [(case, looked) for case, _, looked in doubts])
     share = doubted.looks
-    score = (1 - share) * never.score + share * always.score
-    by_chance = Policy("at random", round(score, 4), share, round(share * always.helped), round(share * always.hurt))
-    return never, always, doubted, by_chance
+    score = (1 - share) * never.score + share * constant.score
+    by_chance = Policy(
+        "at random",
+        round(score, 4),
+        share,
+        round(share * constant.helped),
+        round(share * constant.hurt),
+        round(share * constant.passes, 3),
+        round(share * constant.seconds, 3),
+    )
+    return never, constant, doubted, by_chance
 
 
 def _policy(name: str, decided: Sequence[tuple[Case, bool]]) -> Policy:
@@ -166,4 +228,6 @@ def _policy(name: str, decided: Sequence[tuple[Case, bool]]) -> Policy:
         round(len(looked) / len(decided), 4),
         sum(case.looked > case.first for case in looked),
         sum(case.looked < case.first for case in looked),
+        round(math.fsum(case.passes for case in looked) / len(decided), 3),
+        round(math.fsum(case.seconds for case in looked) / len(decided), 3),
     )

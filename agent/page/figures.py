@@ -61,7 +61,9 @@ class Figures:
             if item.box is not None and picture is not None and not picture.forgotten:
                 root, _ = self._memory.pictures.to_original(picture.key, (0, 0, picture.width, picture.height))
                 read = f", read {item.read!r}" if item.read else ""
-                self._add(root, Mark(item.box, f"{item.claim}: {item.verdict}{read}", verdict=item.verdict))
+                closely = f", seen closely {item.looked!r}" if item.looked else ""
+                words = f"{item.claim}: {item.verdict}{read}{closely}"
+                self._add(root, Mark(item.box, words, verdict=item.verdict))
 
     def show(self, name: str) -> Safe:
         """The picture as a figure; a reference if it stands above already; a note if it was removed."""

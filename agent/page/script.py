@@ -27,7 +27,7 @@ _FINISH = {
     "timeout": "The answer was stopped: its time was over.",
 }
 _SIGNS = {"agree": "\u2713", "conflict": "\u2717", "unreadable": "?", "unchecked": "\u2013"}
-_EVIDENCE = ("Picture", "Box", "Claim", "Read", "Verdict")
+_EVIDENCE = ("Picture", "Box", "Claim", "Read", "Seen closely", "Verdict")
 
 
 class Script:
@@ -122,7 +122,8 @@ class Script:
         box = element("td", place(item.box) if item.box else "whole picture")
         verdict = element("td", f"{_SIGNS[item.verdict]} {item.verdict}", class_=item.verdict)
         read = self._words(f"{item.read} ({item.note})" if item.read and item.note else item.read or item.note, "td")
-        return element("tr", picture, box, self._words(item.claim, "td"), read, verdict)
+        closely = self._words(item.looked, "td")
+        return element("tr", picture, box, self._words(item.claim, "td"), read, closely, verdict)
 
 
 def _paragraphs(part: TextPart) -> list[str]:

@@ -28,8 +28,8 @@ def repeated(cache: Any, length: int, count: int) -> Any:
     The rows share their memory until the cache grows.
     """
     shared: Any = DynamicCache()
-    for index, (keys, values) in enumerate(tensors(cache)):
-        keys, values = (side[:, :, :length].expand(count, -1, -1, -1) for side in (keys, values))
+    for index, layer in enumerate(tensors(cache)):
+        keys, values = (side[:, :, :length].expand(count, -1, -1, -1) for side in layer)
         shared.update(keys[:, :, :0], values[:, :, :0], index)
         shared.layers[index].keys, shared.layers[index].values = keys, values
     return shared

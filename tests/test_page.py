@@ -167,7 +167,7 @@ def test_looks_evidence_and_cost_are_shown(receipts: Memory) -> None:
     assert "pocket knows drawn scenes and printed words only" in text
     rows = re.findall(r"<tr>(.*?)</tr>", page)
     assert [re.sub(r"(<.*?>)+", "|", row).strip("|").split("|") for row in rows] == [
-        ["Picture", "Box", "Claim", "Read", "Verdict"],
+        ["Picture", "Box", "Claim", "Read", "Seen closely", "Verdict"],
         ["bill", "40, 60 to 200, 100", "42.10", "42.10", "\u2713 agree"],
         ["bill", "whole picture", "seven items", "\u2013 unchecked"],
     ]

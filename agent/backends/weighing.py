@@ -112,4 +112,4 @@ def _spellings(encoder: Encoder, word: str) -> frozenset[int]:
     known: dict[str, int] = encoder.tokenizer.get_vocab()
     found = {known[piece] for blank in _BLANKS if (piece := blank + word) in known}
     found |= {ids[0] for blank in ("", " ") if len(ids := encoder.encode_run(blank + word)) == 1}
-    return frozenset(i for i in found - set(encoder.control.values()) if encoder.decode([i]).strip() == word)
+    return frozenset(i for i in found if encoder.decode([i]).strip() == word)

@@ -28,7 +28,7 @@ Place: TypeAlias = tuple[str, list[int]]
 """A picture by name, and a box in it (0..1000)."""
 
 _MOST = 8  # pictures that are read for one answer where it names none; the newest
-_AROUND = 1.5  # heights of the doubtful text that a second look shows around it
+_AROUND = 0.4  # heights of the text that a second look shows around it; with more, small models see it too small
 
 
 class Checker:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 import random
+from dataclasses import replace
 
 import pytest
+from pydantic import ValidationError
 
 from looktwice.agent.answer import Signals
 from looktwice.agent.eval.fitting import Case, calibrate
-from looktwice.agent.trigger import UNCALIBRATED
+from looktwice.agent.trigger import UNCALIBRATED, Calibration
 from looktwice.errors import InvalidInput
 
 
@@ -61,6 +63,48 @@ def test_a_fit_survives_answers_that_are_told_apart_perfectly() -> None:
     fit = calibrate("m", declined).calibration
     assert fit.doubt(declined[0].signals) > fit.threshold > fit.doubt(declined[1].signals)
     assert all(math.isfinite(weight) for weight in fit.weights.values())
+
+
+def seen(count: int, *, tells: bool) -> list[Case]:
+    """Answers whose tokens tell nothing; the model says of most whether it saw enough, rightly or by chance."""
+    rng, made = random.Random(4), list[Case]()
+    for _ in range(count):
+        is_right = rng.random() < 0.6
+        visible = rng.uniform(0.6, 0.9) if is_right == (tells or rng.random() < 0.5) else rng.uniform(0.1, 0.5)
+        known = rng.random() < 0.9
+        signals = Signals(-0.1, -0.1, 0.1, False, visible=visible if known else None)
+        made.append(Case(signals, float(is_right), 1.0, passes=2, seconds=0.5))
+    return made
+
+
+def test_a_signal_that_costs_something_is_used_where_it_tells_something() -> None:
+    report = calibrate("m", seen(300, tells=True))
+    fit = report.calibration
+    assert fit.weighs("visible")
+    assert not fit.weighs("small")
+    assert fit.weights["visible"] < 0
+    assert 0.4 < fit.usual["visible"] < 0.8
+    unknown = Signals(-0.1, -0.1, 0.1, False)
+    assert fit.doubt(replace(unknown, visible=0.9)) < fit.doubt(unknown) < fit.doubt(replace(unknown, visible=0.1))
+    assert report.policies[2].score > report.policies[3].score + 0.1
+    assert not calibrate("m", seen(300, tells=False)).calibration.weighs("visible")
+
+
+def test_what_looks_take_is_told_for_each_way() -> None:
+    never, always, doubted, by_chance = calibrate("m", seen(300, tells=True)).policies
+    assert (never.passes, always.passes, always.seconds) == (0, 2, 0.5)
+    assert by_chance.passes == pytest.approx(2 * doubted.looks, abs=0.01)
+    assert doubted.passes == pytest.approx(by_chance.passes + 1, abs=0.01)  # the model is asked what it sees
+
+
+def test_a_calibration_of_an_earlier_version_goes_on_working() -> None:
+    stored = {"model": "m", "bias": -1.0, "threshold": 0.5, "questions": 60}
+    weights = {"mean": -1.5, "lowest": -1.0, "entropy": 3.0, "declined": 6.0}
+    fit = Calibration.model_validate({**stored, "weights": weights})
+    assert (fit.tiles, fit.usual) == (False, {})
+    assert fit.doubt(Signals(-0.1, -0.2, 0.1, False)) == pytest.approx(1 / (1 + math.exp(0.35)))
+    with pytest.raises(ValidationError, match="unknown signals: mood"):
+        Calibration.model_validate({**stored, "weights": {"mood": 1.0}})
 
 
 @pytest.mark.parametrize(

@@ -799,12 +799,35 @@ def test_a_calibration_is_fitted_on_data_and_kept_for_the_model(tmp_path: Path) 
     assert fit.doubt(Signals(-1.5, -1.5, 0.0, False)) > fit.threshold > fit.doubt(Signals(-0.02, -0.02, 0.0, False))
 
 
+@pytest.mark.parametrize("pays", [True, False])
+def test_parts_are_taken_to_where_they_bring_more(pays: bool, tmp_path: Path) -> None:
+    """After a zoom of its own, or at the part that it points out, the model is right: the other one brings nothing."""
+    entries, script = list[dict[str, Any]](), dict[str, tuple[float, str, str]]()
+    Image.new("RGB", (40, 40), "white").save(tmp_path / "wall.png")
+    for number in range(48):
+        sure, question = number % 4 != 0, f"What is number {number} in the picture?"
+        entries.append({"images": ["wall.png"], "question": question, "answers": str(number)})
+        script[question] = (-0.02 if sure else -1.5, str(number) if sure else "x", str(number))
+    data = tmp_path / "items.jsonl"
+    data.write_text("\n".join(map(json.dumps, entries)), encoding="utf-8")
+    report = calibrate_on(data, _Doubter(script, points=pays), tiles=True)
+    own, tiles = report.places
+    assert (own.name, tiles.name) == ("the model's own zoom", "where it points")
+    assert (own.helped, tiles.helped) == ((0, 12) if pays else (12, 0))
+    assert report.calibration.tiles is pays
+    assert report.policies[1].score == max(own.score, tiles.score)
+    assert tiles.passes == 2  # the glance at all parts, and the second answer
+
+
 class _Doubter(ScriptedBackend):
     """Answers each question as the script has it: first, after a zoom, and how probable its first words were."""
 
-    def __init__(self, script: dict[str, tuple[float, str, str]]) -> None:
-        super().__init__([])
+    def __init__(self, script: dict[str, tuple[float, str, str]], *, points: bool | None = None) -> None:
+        """``points``: the second answer is only right at a part that it points out, or only where it zooms itself."""
+        super().__init__([], weights=None if points is None else {"yes": 0.5, "no": 0.5})
         self._answers = script
+        self._points = points
+        self._zoomed = False
 
     def generate(self, prompt: Prompt, settings: Settings, **options: Any) -> Generator[Token | Done]:
         words = [piece.text for message in prompt.messages for piece in message.segments if isinstance(piece, Words)]
@@ -813,8 +836,10 @@ class _Doubter(ScriptedBackend):
         offer = options.get("offer")
         if offer is not None and offer.choice == "zoom":
             said = '<tool_call>{"name":"zoom","arguments":{"image":"wall","box":[0,0,500,500]}}</tool_call>'
+            self._zoomed = True
         elif len(prompt.pictures) > 1:
-            said, logprob = second, -0.01
+            good = self._points is None or self._points is not self._zoomed
+            said, logprob, self._zoomed = second if good else first, -0.01, False
         else:
             said = first
         yield Token(said, logprob)

@@ -74,7 +74,7 @@ def cases_of(answers: Sequence[Scored], looking: Mode = "again") -> list[Case]:
             once.signals,
             once.score,
             (looked := again[once.item]).score or 0.0,
-            passes=looked.passes - once.passes,
+            passes=looked.passes - 1,  # the first answer; what was asked aside for "once" belongs to the fit
             seconds=looked.seconds - once.seconds,
         )
         for once in answers

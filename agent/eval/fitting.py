@@ -102,10 +102,12 @@ def calibrate(model: str, cases: Sequence[Case], *, cost: float = 0.02) -> Repor
         )
     halves = cases[::2], cases[1::2]
     doubts: list[tuple[Case, float, bool]] = []
+    asides = 0
     for fitted_on, judged in (halves, halves[::-1]):
         fit = _fitted(model, fitted_on, cost)
+        asides += len(judged) if fit.weighs("visible") else 0
         doubts += [(case, (doubt := fit.doubt(case.signals)), doubt >= fit.threshold) for case in judged]
-    return Report(_fitted(model, cases, cost), len(cases), _bins(doubts), _policies(doubts))
+    return Report(_fitted(model, cases, cost), len(cases), _bins(doubts), _policies(doubts, asides / len(cases)))
 
 
 def _fitted(model: str, cases: Sequence[Case], cost: float) -> Calibration:
@@ -201,7 +203,8 @@ def _bins(doubts: Sequence[tuple[Case, float, bool]]) -> tuple[Bin, ...]:
     )
 
 
-def _policies(doubts: Sequence[tuple[Case, float, bool]]) -> tuple[Policy, ...]:
+def _policies(doubts: Sequence[tuple[Case, float, bool]], asides: float) -> tuple[Policy, ...]:
+    """``asides``: the passes that doubting takes by itself, for each question."""
     never = _policy("never", [(case, False) for case, _, _ in doubts])
     constant = _policy("always", [(case, True) for case, _, _ in doubts])
     doubted = _policy("by doubt", [(case, looked) for case, _, looked in doubts])
@@ -216,7 +219,7 @@ def _policies(doubts: Sequence[tuple[Case, float, bool]]) -> tuple[Policy, ...]:
         round(share * constant.passes, 3),
         round(share * constant.seconds, 3),
     )
-    return never, constant, doubted, by_chance
+    return never, constant, replace(doubted, passes=round(doubted.passes + asides, 3)), by_chance
 
 
 def _policy(name: str, decided: Sequence[tuple[Case, bool]]) -> Policy:

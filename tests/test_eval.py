@@ -440,6 +440,7 @@ def test_a_calibration_decides_on_second_looks_and_begins_a_run_of_its_own(tmp_p
     assert [(found.run, found.answers[0].looks) for found in (sure, unsure)] == [(1, 0), (2, 1)]
     assert sure.answers[0].signals == Signals(mean=0.0, lowest=0.0, entropy=0.0, declined=False)
     signals = {"mean": 0.0, "lowest": 0.0, "entropy": 0.0, "declined": False}
+    signals |= {"lowered": False, "visible": None, "small": None}
     assert [json.loads(text) for (text,) in rows(out, "SELECT signals FROM answers WHERE run = 1")] == [signals]
 
 

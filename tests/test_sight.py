@@ -121,7 +121,11 @@ def test_three_passes_are_all() -> None:
     """Two questions aside leave no room for a zoom that the model writes and an answer after it."""
     both = TILES.model_copy(update={"weights": {"visible": 1e-3}})
     seen = iter([{"yes": 0.5, "no": 0.5}] + [{"yes": 0.0}] * 20)
-    answer, backend, _ = asked("STEP", ZOOM, "STOP", calibration=both, weights=lambda _: next(seen))
+
+    def weights(prompt: Prompt) -> Mapping[str, float]:
+        return next(seen)
+
+    answer, backend, _ = asked("STEP", ZOOM, "STOP", calibration=both, weights=weights)
     assert (answer.text, answer.looks, answer.passes, len(backend.prompts)) == ("STEP", (), 3, 1)
 
 

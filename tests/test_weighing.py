@@ -23,8 +23,13 @@ PICTURES = {
     "part 2": scenes.scene(("orange", "square", "left"), size=(300, 100)),
 }
 QUESTION = "What colour is the circle in @wall?"
-MODELS = {"pocket": ("red", "green", "no"), "mistral": ("image", "total"), "llama3": ("image", "bill")}
-MODELS |= {"interleave": ("image", "tool"), "vicuna": ("total", "image")}
+MODELS = {
+    "pocket": ("red", "green", "no"),
+    "mistral": ("image", "total"),
+    "vicuna": ("total", "image"),
+    "llama3": ("image", "bill"),
+    "interleave": ("image", "tool"),
+}
 
 
 def opened(name: str) -> LlavaBackend:
@@ -63,7 +68,7 @@ def alone(backend: LlavaBackend, prompt: Prompt, words: Sequence[str]) -> list[f
     model = backend._loaded()  # pyright: ignore[reportPrivateUsage]
     with torch.inference_mode():
         logits = model(input_ids=ids, attention_mask=torch.ones_like(ids), **inputs).logits[0, -1]
-    likely = torch.softmax(logits.float(), -1).tolist()
+    likely: Any = torch.softmax(logits.float(), -1).tolist()  # its elements are not typed
     tokenizer = backend.checkpoint.encoder.tokenizer
     known = {word: [i for i in range(len(tokenizer)) if tokenizer.decode([i]).strip() == word] for word in words}
     return [sum(likely[i] for i in known[word]) for word in words]
@@ -90,11 +95,15 @@ def test_they_are_those_of_a_forward_pass_on_each_prompt_alone(name: str) -> Non
     assert answer(backend, asked()).ids == first.ids
 
 
-def test_one_pass_goes_over_what_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_pass_goes_over_what_is_not_kept() -> None:
     backend = opened("pocket")
     done = answer(backend, asked())
     model, seen = backend._loaded(), list[tuple[int, ...]]()  # pyright: ignore[reportPrivateUsage]
-    model.register_forward_pre_hook(lambda _, __, given: seen.append(tuple(given["input_ids"].shape)), with_kwargs=True)
+
+    def see(_: Any, __: Any, given: dict[str, Any]) -> None:
+        seen.append(tuple(given["input_ids"].shape))
+
+    model.register_forward_pre_hook(see, with_kwargs=True)
     backend.weigh(ENDINGS, ["yes"], pixels=PICTURES.__getitem__)
     (rows, width), longest = seen[0], max(len(backend.checkpoint.encoder.encode(p).ids) for p in ENDINGS)
     assert (len(seen), rows) == (1, 3)

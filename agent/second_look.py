@@ -119,9 +119,10 @@ class SecondLook:
         if first.said.words != second.said.words:
             told = f"a second look changed the answer; the first was: {first.said.words}"
             if stands is first:
-                stands = replace(first, evidence=_seen_closely(first.evidence, second.evidence))
                 told = f"a second look did not change the answer; looking closely, the model said: {second.said.words}"
             self._notice(told)
+        if stands is first:
+            stands = replace(first, evidence=_seen_closely(first.evidence, second.evidence))
         if stands.evidence:
             self._emit(Checked(stands.evidence))
         return stands
@@ -136,7 +137,7 @@ def _seen_closely(first: Sequence[Evidence], second: Sequence[Evidence]) -> tupl
     """The evidence of a first answer with what the second one, which looked closely, gave for the same places."""
 
     def looked(item: Evidence) -> str:
-        there = (other for other in second if other.looked and other.kind == item.kind and other.image == item.image)
+        there = (other for other in second if other.looked and other.kind == item.kind)  # read in the crop, maybe
         return next((other.looked for other in there if item.box and _meet(other.box, item.box)), item.looked)
 
     return tuple(replace(item, looked=looked(item)) for item in first)

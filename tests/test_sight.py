@@ -210,6 +210,7 @@ def bill() -> Image.Image:
     ("lines", "looked", "text"),
     [
         (("The total is 3.10.", "It is 3.10."), "3.10", "The total is 3.10."),
+        (("The total is 3.10.", "The total is 3.10."), "3.10", "The total is 3.10."),
         (("The total is 3.10.", "The total is 3.70."), "3.70", "The total is 3.70."),
         (("The total is 3.10.", "unreadable"), "", "The total is 3.10."),
         (("The total is 3.70.",), "", "The total is 3.70."),

@@ -241,7 +241,8 @@ def checks(evidence: Iterable[Evidence]) -> Iterator[str]:
             continue
         place = f"{item.image} {item.box}" if item.box else item.image
         read = f", {item.read!r} was read" if item.read and (item.read != item.claim or item.verdict != "agree") else ""
-        closely = f", {item.looked!r} seen closely" if item.looked and item.looked != item.claim else ""
+        shown = item.looked and (item.looked != item.claim or item.verdict != "agree")
+        closely = f", {item.looked!r} seen closely" if shown else ""
         yield f"{item.claim!r} in {place}{read}{closely}: {item.verdict}{f' ({item.note})' if item.note else ''}"
 
 

@@ -83,8 +83,8 @@ class Signals:
     ``declined``: the answer says itself that something can't be read or seen. ``lowered``: a picture that the question
     is about is shown with less than its detail. The others are only taken where they are weighed, None elsewhere:
     ``visible`` is how likely the model says that the question can be answered from what it sees (0..1), ``small`` the
-    side of what one token of the picture stands for, in heights of the text that the question is about: above 1 the text
-    is smaller than that.
+    side of what one token of the picture stands for, in heights of the text that the question is about: above 1 the
+    text is smaller than that.
     """
 
     mean: float

@@ -51,10 +51,10 @@ def plain(rng: random.Random) -> tuple[Scene, str, str]:
             return scene, question.text("page"), question.answer(scene) or ""
 
 
-def drawn(folder: Path, count: int, seed: int) -> Path:
-    """A file of questions: half of them about small print."""
+def drawn(folder: Path, count: int, seed: int, *, at_sight: bool = False) -> Path:
+    """A file of questions: half of them about small print, or the others alone."""
     lines: list[str] = []
-    for number in range(2 * count):
+    for number in range(0, 2 * count, 2 if at_sight else 1):
         rng = random.Random(seed + number)
         kind, draw = ("small print", small) if number % 2 else ("at sight", plain)
         scene, question, right = draw(rng)
@@ -73,6 +73,7 @@ def main() -> None:
     parser.add_argument("--questions", type=int, default=400, help="of each kind")
     parser.add_argument("--calibrate", action="store_true")
     parser.add_argument("--tiles", action="store_true", help="with --calibrate: try where the model points, too")
+    parser.add_argument("--at-sight", action="store_true", help="calibrate without the small print")
     parser.add_argument("--only", choices=("eval", "calibrate"), help="do just one of the two")
     parser.add_argument("--cost", type=float, default=0.05, help="the score that a look must bring to be worth it")
     parser.add_argument("--keep", metavar="FILE", help="write the calibration as JSON")
@@ -86,13 +87,14 @@ def main() -> None:
             for table in tables(found):
                 show(table.caption, [table.heads, *table.rows])
     if options.calibrate or options.only == "calibrate":
-        calibrated(options.model, options.questions, options.cost, options.keep, tiles=options.tiles)
+        calibrated(options)
 
 
-def calibrated(model: str, count: int, cost: float, keep: str | None, *, tiles: bool) -> None:
+def calibrated(options: argparse.Namespace) -> None:
     """Fit on other questions, and say what that is worth on those that a fit did not see."""
     with tempfile.TemporaryDirectory() as folder:
-        report = calibrate_on(drawn(Path(folder), count, SEED + 50_000), model, cost=cost, tiles=tiles)
+        data = drawn(Path(folder), options.questions, SEED + 50_000, at_sight=options.at_sight)
+        report = calibrate_on(data, options.model, cost=options.cost, tiles=options.tiles)
     heads = ("looks", "score", "looked at", "helped", "hurt", "passes more")
     for caption, policies in (("Doubt", report.policies), ("Always, by the way to a place", report.places)):
         rows = [
@@ -104,8 +106,8 @@ def calibrated(model: str, count: int, cost: float, keep: str | None, *, tiles: 
     bins = [(f"{part.doubt:.1%}", f"{part.wrong:.1%}", str(part.count)) for part in report.bins]
     show("Reliability", [("mean doubt", "wrong", "questions"), *bins])
     print(report.calibration.model_dump_json())
-    if keep:
-        Path(keep).write_text(report.calibration.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    if options.keep:
+        Path(options.keep).write_text(report.calibration.model_dump_json(indent=2) + "\n", encoding="utf-8")
 
 
 def show(caption: str, rows: list[tuple[str, ...]]) -> None:

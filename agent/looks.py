@@ -272,7 +272,8 @@ class Ask:
         if found is None:
             return standing
         began, settings = time.monotonic(), replace(self.plan.settings, timeout=left)
-        counter = Counter(self.backend, self.journal.memory.pictures.pixels, settings, self._cancel)
+        stored, passed = self.journal.memory.pictures, self.journal.passed
+        counter = Counter(self.backend, stored.pixels, settings, self._cancel, passed=passed)
         evidence = counter.evidence(*found)
         self.journal.counted(evidence, counter.usage, time.monotonic() - began)
         self._emit(Checked(tuple(evidence)))

@@ -87,12 +87,15 @@ class Counter:
         pixels: Callable[[str], Image.Image],
         settings: Settings,
         cancel: threading.Event | None = None,
+        *,
+        passed: Callable[[], object] = lambda: None,
     ) -> None:
-        """``pixels`` brings a picture by its key; of ``settings`` the time limit counts."""
+        """``pixels`` brings a picture by its key; of ``settings`` the time limit counts; ``passed`` hears each run."""
         self._backend = backend
         self._pixels = pixels
         self._settings = replace(settings, max_new_tokens=_LONGEST, temperature=0.0, top_p=1.0, num_beams=1, stop=())
         self._cancel = cancel
+        self._passed = passed
         self._together = getattr(backend, "generate_many", None)
         self.usage = Usage()
         """What the counting cost."""
@@ -132,6 +135,7 @@ class Counter:
             done: Sequence[Done] = self._together(
                 prompts, self._settings, pixels=pixels, cancel=self._cancel, keep=False
             )
+            self._passed()
             self.usage = sum((each.usage for each in done), self.usage)
             return [_first_number(each) for each in done]
         said = list[int | None]()
@@ -145,6 +149,7 @@ class Counter:
         for prompt in prompts:
             with closing(self._backend.generate(prompt, self._settings, pixels=pixels, cancel=self._cancel)) as stream:
                 done = next(item for item in stream if isinstance(item, Done))
+            self._passed()
             self.usage += done.usage
             yield _first_number(done)
 

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import torch
-from tokenizers.decoders import DecodeStream
 from transformers import DynamicCache, LogitsProcessor, LogitsProcessorList, StoppingCriteria, StoppingCriteriaList
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
@@ -24,6 +23,7 @@ from .encoder import Encoded
 from .failures import is_out_of_memory
 from .generation import configuration
 from .limits import Limits
+from .pieces import Pieces
 from .sampling import Forbid, Watch, seeded
 
 See: TypeAlias = Callable[[Sequence[Shown]], list[torch.Tensor]]
@@ -123,14 +123,13 @@ class Text:
     """The words of an answer that is being written; ``before`` are the ids of one that goes on."""
 
     def __init__(self, tokenizer: Any, before: Sequence[int] | None) -> None:
-        self._tokenizer = tokenizer
         self._goes_on = before is not None
-        self._stream = DecodeStream(ids=list(before or ()), skip_special_tokens=False)
+        self._pieces = Pieces(tokenizer, before or ())
         self.said = ""
 
     def add(self, chosen: int) -> str:
         """All words, with those that the token brings."""
-        piece = self._stream.step(self._tokenizer, chosen) or ""
+        piece = self._pieces.add(chosen)
         self.said += piece if self.said or self._goes_on else piece.lstrip()
         return self.said
 

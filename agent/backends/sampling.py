@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy
 import torch
-from tokenizers.decoders import DecodeStream
 from transformers import LogitsProcessor, StoppingCriteria
 from transformers.generation.streamers import BaseStreamer
 
@@ -21,6 +20,7 @@ from ...errors import ModelError
 from ..answer import Finish
 from .backend import Settings, Token
 from .limits import Limits
+from .pieces import Pieces
 
 
 class Watch(LogitsProcessor, BaseStreamer):
@@ -51,7 +51,7 @@ class Watch(LogitsProcessor, BaseStreamer):
         self._out = out
         self._tokenizer = tokenizer
         self._before = before
-        self._stream = DecodeStream(ids=list(before or ()), skip_special_tokens=False)
+        self._pieces = Pieces(tokenizer.backend_tokenizer, before or ())
         self._held: list[Token] = []
         self._longest_stop = max(map(len, settings.stop), default=1)
         self._scores: torch.Tensor | None = None
@@ -74,7 +74,7 @@ class Watch(LogitsProcessor, BaseStreamer):
         logprob, entropy = self._confidence(chosen)
         self.ids.append(chosen)
         self.logprobs.append(logprob)
-        piece = self._stream.step(self._tokenizer.backend_tokenizer, chosen) or ""
+        piece = self._pieces.add(chosen)
         piece = piece.lstrip() if not self.text and self._before is None else piece
         self.text += piece
         self._held.append(Token(piece, logprob, entropy, self._likeliest()))

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from PIL import Image
 
 from ...memory.recipe import Box
 
-__all__ = ["Engine", "Line"]
+__all__ = ["Engine", "Line", "Word"]
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A word of a line: ``box`` in pixels of the picture that was given, ``score`` 0..1, that of its worst letter."""
+
+    text: str
+    box: Box
+    score: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +27,8 @@ class Line:
     """A piece of text on one line: ``box`` in pixels of the picture that was given, ``score`` 0..1.
 
     ``text`` is empty where the engine saw text and could not read it. ``gaps`` says that it left out characters
-    inside the line; ``slope`` by how many pixels the line falls for each pixel to the right.
+    inside the line; ``slope`` by how many pixels the line falls for each pixel to the right. ``words`` are those of
+    ``text``, from left to right; an engine that knows none leaves them out.
     """
 
     text: str
@@ -25,6 +36,12 @@ class Line:
     score: float
     gaps: bool = False
     slope: float = 0.0
+    words: tuple[Word, ...] = ()
+
+    def placed(self, place: Callable[[Box], Box]) -> Line:
+        """The line where ``place`` puts boxes: its own and those of its words."""
+        words = tuple(replace(word, box=place(word.box)) for word in self.words)
+        return replace(self, box=place(self.box), words=words)
 
 
 class Engine(Protocol):

@@ -16,8 +16,8 @@ from typing import Any
 from PIL import Image
 
 from ...errors import MissingExtra, ToolError
-from ...memory.recipe import Box
 from .engine import Line
+from .words import Corners, Recognised, box_around, words_of
 
 __all__ = ["RapidEngine", "default_engine"]
 
@@ -46,8 +46,9 @@ class RapidEngine:
     def read_line(self, image: Image.Image) -> Line:
         """A picture of one line, by recognition alone."""
         with self._lock:
-            text, score = self._loaded().recognise([_pixels(image)])[0]
-        return _line(text, (0, 0, *image.size), score)
+            (recognised,) = self._loaded().recognise([_pixels(image)])
+        width, height = image.size
+        return _line(recognised, [[0, 0], [width, 0], [width, height], [0, height]], image.size)
 
     def _loaded(self) -> _Parts:
         if self._parts is None:
@@ -81,16 +82,13 @@ class _Parts:
             crops, found = self._rapid.detect_and_crop(pixels, steps)
         except self._nothing_found:
             return []
-        places: list[list[list[float]]] = self._to_picture(found.boxes, steps, image.height, image.width).tolist()
-        read = self.recognise(crops)
-        return [
-            _line(text, _box(corners, image.size), score, slope=_slope(corners))
-            for (text, score), corners in zip(read, places, strict=True)
-        ]
+        places: list[Corners] = self._to_picture(found.boxes, steps, image.height, image.width).tolist()
+        return [_line(read, corners, image.size) for read, corners in zip(self.recognise(crops), places, strict=True)]
 
-    def recognise(self, crops: list[Any]) -> list[tuple[str, float]]:
+    def recognise(self, crops: list[Any]) -> list[Recognised]:
         read = self._rapid.recognize_txt(crops)
-        return [(str(text), float(score)) for text, score in zip(read.txts, read.scores, strict=True)]
+        found = zip(read.txts, read.scores, read.word_results, strict=True)
+        return [Recognised(str(text), float(score), *_letters(info)) for text, score, info in found]
 
 
 def _settings(models: Path) -> dict[str, Any]:
@@ -99,6 +97,7 @@ def _settings(models: Path) -> dict[str, Any]:
     return {
         "Global.log_level": "critical",
         "Global.use_cls": False,
+        "Global.return_word_box": True,
         "Det.limit_type": "max",
         "Det.limit_side_len": _DETECTOR_SIDE,
         "Det.model_path": str(_bundled(models, "det")),
@@ -123,23 +122,25 @@ def _pixels(image: Image.Image) -> Any:
     return np.ascontiguousarray(np.asarray(image.convert("RGB"))[:, :, ::-1])
 
 
-def _line(text: str, box: Box, score: float, *, slope: float = 0.0) -> Line:
+def _line(read: Recognised, corners: Corners, size: tuple[int, int]) -> Line:
     """A space where no word stands before or after it is a word that the recogniser has no characters for."""
-    words = " ".join(text.split())
+    words = " ".join(read.text.split())
+    box, slope = box_around(corners, size), _slope(corners)
     has_letters = any(char.isalnum() for char in words)
-    if score < _LOWEST_SCORE or (words != text and not has_letters):
-        return Line("", box, score, slope=slope)
-    return Line(words, box, score, gaps=words != text, slope=slope)
+    if read.score < _LOWEST_SCORE or (words != read.text and not has_letters):
+        return Line("", box, read.score, slope=slope)
+    placed = words_of(read, corners, size)
+    return Line(words, box, read.score, gaps=words != read.text, slope=slope, words=placed)
 
 
-def _slope(corners: list[list[float]]) -> float:
+def _letters(info: Any) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Of each letter of a line the score; of each one but spaces the middle, 0..1 of the line's width."""
+    scores = tuple(float(score) for score in info.confs)
+    middles = tuple((column + 0.5) / info.line_txt_len for word in info.word_cols for column in word)
+    return scores, middles
+
+
+def _slope(corners: Corners) -> float:
     """Of the upper edge; corners come from the upper left one on, clockwise."""
     (x0, y0), (x1, y1) = corners[:2]
     return (y1 - y0) / (x1 - x0) if x1 > x0 else 0.0
-
-
-def _box(corners: list[list[float]], size: tuple[int, int]) -> Box:
-    """The upright box around four corners, inside the picture and never empty."""
-    xs, ys = [corner[0] for corner in corners], [corner[1] for corner in corners]
-    x0, y0 = min(int(min(xs)), size[0] - 1), min(int(min(ys)), size[1] - 1)
-    return (x0, y0, max(x0 + 1, min(size[0], round(max(xs)))), max(y0 + 1, min(size[1], round(max(ys)))))

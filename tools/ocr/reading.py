@@ -79,7 +79,7 @@ def _single_line(engine: Engine, image: Image.Image, box: Box) -> Line | None:
     if _has_wide_gap(part):
         return None
     line = engine.read_line(part)
-    return replace(line, box=box) if line.text else None
+    return line.placed(lambda each: _shifted(each, box[0], box[1])) if line.text else None
 
 
 def _inked(image: Image.Image, box: Box) -> Box:
@@ -122,8 +122,11 @@ def _turned(engine: Engine, image: Image.Image, degrees: int) -> Reading:
         270: Image.Transpose.ROTATE_270,
     }[degrees]
     rows = reading_order(engine.read(image.transpose(turn)))
-    back = tuple(tuple(replace(line, box=_turned_back(line.box, degrees, image.size)) for line in row) for row in rows)
-    return Reading(back, degrees)
+
+    def back(box: Box) -> Box:
+        return _turned_back(box, degrees, image.size)
+
+    return Reading(tuple(tuple(line.placed(back) for line in row) for row in rows), degrees)
 
 
 def _turned_back(box: Box, degrees: int, size: tuple[int, int]) -> Box:
@@ -162,12 +165,14 @@ def _edge_colour(part: Image.Image) -> tuple[int, ...]:
 
 
 def _moved(reading: Reading, dx: int, dy: int, size: tuple[int, int]) -> Reading:
-    return replace(reading, rows=tuple(tuple(_moved_line(line, dx, dy, size) for line in row) for row in reading.rows))
+    def moved(box: Box) -> Box:
+        return clamped(_shifted(box, dx, dy), size)
+
+    return replace(reading, rows=tuple(tuple(line.placed(moved) for line in row) for row in reading.rows))
 
 
-def _moved_line(line: Line, dx: int, dy: int, size: tuple[int, int]) -> Line:
-    box = line.box
-    return replace(line, box=clamped((box[0] + dx, box[1] + dy, box[2] + dx, box[3] + dy), size))
+def _shifted(box: Box, dx: int, dy: int) -> Box:
+    return (box[0] + dx, box[1] + dy, box[2] + dx, box[3] + dy)
 
 
 def _centred(row: Iterable[Line], box: Box) -> Row:

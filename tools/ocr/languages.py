@@ -73,9 +73,7 @@ class Language:
 def languages() -> tuple[Language, ...]:
     """All that are known, the most used one of each script first where scripts have several."""
     return tuple(
-        Language(*entry.split(maxsplit=2), script)
-        for script, entries in _TABLE.items()
-        for entry in entries.split(";")
+        Language(*entry.split(maxsplit=2), script) for script, entries in _TABLE.items() for entry in entries.split(";")
     )
 
 

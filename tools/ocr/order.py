@@ -9,26 +9,32 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from statistics import median
+from typing import Literal, TypeAlias
 
 from .engine import Line
 
-__all__ = ["Row", "reading_order"]
+__all__ = ["Layout", "Row", "reading_order"]
+
+Layout: TypeAlias = Literal["auto", "rows", "columns", "table"]
+"""How a page is read: across, column by column, as a table (across, too), or as it looks."""
 
 Row = tuple[Line, ...]
 """What stands side by side on one line of text, from left to right."""
 
-_COLUMN_TEXT = 15  # characters of a column's usual piece; cells (prices, labels, dates) are shorter
+# Characters of a column's usual piece; cells (prices, labels, dates) are shorter, unless columns were asked for.
+_COLUMN_TEXT = {"auto": 15, "columns": 1}
 _COLUMN_ROWS = 3
 _STEEPEST = 0.3  # beyond, it is no tilted page but a line that runs its own way
 _WORD = 4  # times as wide as high: shorter pieces tell little of a page's tilt
 _SPANNING = 0.6  # of the text's width: wider than that belongs to no column of several
 
 
-def reading_order(lines: Sequence[Line]) -> list[Row]:
+def reading_order(lines: Sequence[Line], layout: Layout = "auto") -> list[Row]:
     """The pieces as rows in the order in which one reads them. Boxes are of a page that is upright, but for a tilt."""
     tilt = _tilt(lines)
     given = {_levelled(line, tilt): line for line in lines}
-    return [tuple(given[line] for line in row) for row in _ordered(list(given))]
+    rows = _rows(list(given)) if layout in ("rows", "table") else _ordered(list(given), _COLUMN_TEXT[layout])
+    return [tuple(given[line] for line in row) for row in rows]
 
 
 def _tilt(lines: Sequence[Line]) -> float:
@@ -44,7 +50,7 @@ def _levelled(line: Line, tilt: float) -> Line:
     return replace(line, box=(x0, top, x1, max(top + 1, round(y1 - sunk - excess))))
 
 
-def _ordered(lines: Sequence[Line]) -> list[Row]:
+def _ordered(lines: Sequence[Line], text: int) -> list[Row]:
     if not lines:
         return []
     left, right = min(line.box[0] for line in lines), max(line.box[2] for line in lines)
@@ -52,25 +58,25 @@ def _ordered(lines: Sequence[Line]) -> list[Row]:
     band: list[Line] = []
     for line in sorted(lines, key=_middle):
         if _width(line) > _SPANNING * (right - left):
-            ordered += [*_band(band), (line,)]
+            ordered += [*_band(band, text), (line,)]
             band = []
         else:
             band.append(line)
-    return _rejoined([*ordered, *_band(band)])
+    return _rejoined([*ordered, *_band(band, text)])
 
 
-def _band(lines: Sequence[Line]) -> list[Row]:
+def _band(lines: Sequence[Line], text: int) -> list[Row]:
     """What stands between two lines across the whole page: its columns one after the other, or its rows."""
-    columns = _columns(lines)
+    columns = _columns(lines, text)
     return [row for column in columns for row in _rows(column)] if len(columns) > 1 else _rows(lines)
 
 
-def _columns(lines: Sequence[Line]) -> list[list[Line]]:
+def _columns(lines: Sequence[Line], text: int) -> list[list[Line]]:
     """The strips between clear vertical gaps, cells joined to the strip that they belong to."""
     columns: list[list[Line]] = []
     labels: list[Line] = []
     for strip in _strips(lines):
-        if _is_column(strip):
+        if _is_column(strip, text):
             columns.append([*labels, *strip])
             labels = []
         elif columns:
@@ -92,8 +98,8 @@ def _strips(lines: Sequence[Line]) -> list[list[Line]]:
     return strips
 
 
-def _is_column(strip: Sequence[Line]) -> bool:
-    return len(_rows(strip)) >= _COLUMN_ROWS and median(len(line.text) for line in strip) >= _COLUMN_TEXT
+def _is_column(strip: Sequence[Line], text: int) -> bool:
+    return len(_rows(strip)) >= _COLUMN_ROWS and median(len(line.text) for line in strip) >= text
 
 
 def _rows(lines: Sequence[Line]) -> list[Row]:

@@ -12,7 +12,7 @@ from PIL import Image, ImageChops, ImageOps, ImageStat
 from ...memory.recipe import Box
 from ..box import clamped
 from .engine import Engine, Line
-from .order import Row, reading_order
+from .order import Layout, Row, reading_order
 
 __all__ = ["Reading", "read_page", "read_part"]
 
@@ -47,11 +47,11 @@ class Reading:
         return sum(w * s for w, s in zip(weights, scores, strict=True)) / sum(weights) if weights else 0.0
 
 
-def read_page(engine: Engine, image: Image.Image) -> Reading:
+def read_page(engine: Engine, image: Image.Image, layout: Layout = "auto") -> Reading:
     """Reads a whole RGB picture; one that reads badly is turned and read again, and the best reading kept."""
     if min(image.size) < max(_SMALL, max(image.size) // _LONG):
         return read_part(engine, image, (0, 0, *image.size))
-    return _upright(engine, image)
+    return _upright(engine, image, layout)
 
 
 def read_part(engine: Engine, image: Image.Image, box: Box) -> Reading:
@@ -102,26 +102,26 @@ def _has_wide_gap(part: Image.Image) -> bool:
     return any(after - before > part.height for before, after in pairwise(inked))
 
 
-def _upright(engine: Engine, image: Image.Image) -> Reading:
+def _upright(engine: Engine, image: Image.Image, layout: Layout = "auto") -> Reading:
     """The picture read as it is, or turned if that reads better by far: foreign scripts read badly all around."""
-    as_is = Reading(tuple(reading_order(engine.read(image))))
+    as_is = Reading(tuple(reading_order(engine.read(image), layout)))
     tall = _is_mostly_tall(as_is.lines)
     if not as_is.lines or (as_is.score >= _SURE and not tall):
         return as_is
-    turned = max((_turned(engine, image, degrees) for degrees in ((90, 270) if tall else (180,))), key=_score)
+    turned = max((_turned(engine, image, degrees, layout) for degrees in ((90, 270) if tall else (180,))), key=_score)
     # Engines read tall pieces as well as turned ones, but their order is only known on the upright page.
     needed = as_is.score - _NEARLY if tall and as_is.score >= _SURE else max(_TURNED, as_is.score + _BY_FAR)
     return turned if turned.score > needed else as_is
 
 
-def _turned(engine: Engine, image: Image.Image, degrees: int) -> Reading:
+def _turned(engine: Engine, image: Image.Image, degrees: int, layout: Layout) -> Reading:
     """The reading of the picture turned counter-clockwise, with boxes of the picture as it is."""
     turn = {
         90: Image.Transpose.ROTATE_90,
         180: Image.Transpose.ROTATE_180,
         270: Image.Transpose.ROTATE_270,
     }[degrees]
-    rows = reading_order(engine.read(image.transpose(turn)))
+    rows = reading_order(engine.read(image.transpose(turn)), layout)
 
     def back(box: Box) -> Box:
         return _turned_back(box, degrees, image.size)

@@ -9,5 +9,6 @@ print(fault.said, fault.advice)
 from __future__ import annotations
 
 from .check import Fault, FaultKind, check, check_pixels
+from .reading import Transcript, read
 
-__all__ = ["Fault", "FaultKind", "check", "check_pixels"]
+__all__ = ["Fault", "FaultKind", "Transcript", "check", "check_pixels", "read"]

@@ -42,6 +42,7 @@ COMMANDS = {
     "models": ("models", "List the models that are known by name."),
     "page": ("page", "Write a conversation as one HTML page."),
     "prompt": ("prompt", "Count or show the prompt that the model would get."),
+    "read": ("read", "Read all text of pictures in order, without a model."),
     "search": ("history", "Find words in questions, answers, pictures' names and texts."),
     "serve": ("serve", "Serve models over HTTP, in OpenAI's interface."),
     "tools": ("tools", "List the tools that a model may be given."),

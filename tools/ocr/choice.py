@@ -31,7 +31,7 @@ def open_engine(name: EngineName | None = None, *, lang: str | None = None) -> E
         known = ", ".join(RapidEngine.scripts)
         raise InvalidInput(
             f"rapidocr reads {known} writing, not {foreign[0].name}; read it with --engine tesseract "
-            f"(needs: apt-get install {foreign[0].package})"
+            f"(needs: {foreign[0].install})"
         )
     return BothEngines(default_engine(), _tesseract(asked)) if name == "both" else default_engine()
 

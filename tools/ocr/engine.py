@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from PIL import Image
 
@@ -44,6 +44,7 @@ class Line:
         return replace(self, box=place(self.box), words=words)
 
 
+@runtime_checkable
 class Engine(Protocol):
     """Reads text in pixels. ``read`` and ``read_line`` may be called from several threads."""
 

@@ -11,7 +11,9 @@ from functools import cache
 
 from ...errors import UnknownName
 
-__all__ = ["Language", "language", "languages"]
+__all__ = ["Language", "language", "language_in", "languages"]
+
+_MOST_USED = ("ru", "ar", "hi", "he", "bn")
 
 # code, Tesseract's code, name
 _TABLE = {
@@ -68,10 +70,15 @@ class Language:
         """The package with Tesseract's data for it, in Debian and Ubuntu."""
         return f"tesseract-ocr-{self.tesseract.replace('_', '-')}"
 
+    @property
+    def install(self) -> str:
+        """The command that installs Tesseract with its data for it, in Debian and Ubuntu."""
+        return f"apt-get install {self.package}"
+
 
 @cache
 def languages() -> tuple[Language, ...]:
-    """All that are known, the most used one of each script first where scripts have several."""
+    """All that are known."""
     return tuple(
         Language(*entry.split(maxsplit=2), script) for script, entries in _TABLE.items() for entry in entries.split(";")
     )
@@ -86,3 +93,9 @@ def language(asked: str) -> Language:
             return known
     hint = "give a code, such as de, ru or ar"
     raise UnknownName("language", asked, [each.code for each in languages()], hint=hint)
+
+
+def language_in(script: str) -> Language | None:
+    """The most used language of a script ("Cyrillic"); None if none is known."""
+    found = [each for each in languages() if each.script == script]
+    return next((each for each in found if each.code in _MOST_USED), found[0] if found else None)

@@ -13,7 +13,7 @@ from typing import Literal, TypeAlias
 
 from .engine import Line
 
-__all__ = ["Layout", "Row", "reading_order"]
+__all__ = ["Layout", "Row", "reading_order", "tilt_of"]
 
 Layout: TypeAlias = Literal["auto", "rows", "columns", "table"]
 """How a page is read: across, column by column, as a table (across, too), or as it looks."""
@@ -31,13 +31,14 @@ _SPANNING = 0.6  # of the text's width: wider than that belongs to no column of 
 
 def reading_order(lines: Sequence[Line], layout: Layout = "auto") -> list[Row]:
     """The pieces as rows in the order in which one reads them. Boxes are of a page that is upright, but for a tilt."""
-    tilt = _tilt(lines)
+    tilt = tilt_of(lines)
     given = {_levelled(line, tilt): line for line in lines}
     rows = _rows(list(given)) if layout in ("rows", "table") else _ordered(list(given), _COLUMN_TEXT[layout])
     return [tuple(given[line] for line in row) for row in rows]
 
 
-def _tilt(lines: Sequence[Line]) -> float:
+def tilt_of(lines: Sequence[Line]) -> float:
+    """By how many pixels the text of a page falls for each pixel to the right."""
     slopes = [line.slope for line in lines if _width(line) >= _WORD * _height(line) and abs(line.slope) < _STEEPEST]
     return median(slopes) if slopes else 0.0
 

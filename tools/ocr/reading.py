@@ -14,7 +14,7 @@ from ..box import clamped
 from .engine import Engine, Line
 from .order import Layout, Row, reading_order
 
-__all__ = ["Reading", "read_page", "read_part"]
+__all__ = ["Reading", "read_page", "read_part", "upright_box"]
 
 _SURE = 0.9  # a page read with less than this may lie on its side or head
 _TURNED = 0.8  # what a turned page must read at least
@@ -127,6 +127,14 @@ def _turned(engine: Engine, image: Image.Image, degrees: int, layout: Layout) ->
         return _turned_back(box, degrees, image.size)
 
     return Reading(tuple(tuple(line.placed(back) for line in row) for row in rows), degrees)
+
+
+def upright_box(box: Box, rotated: int, size: tuple[int, int]) -> Box:
+    """A box of a picture of ``size`` -> the box where it stands once the text, turned by ``rotated``, is upright."""
+    if not rotated:
+        return box
+    upright = size if rotated == 180 else (size[1], size[0])
+    return _turned_back(box, 360 - rotated, upright)
 
 
 def _turned_back(box: Box, degrees: int, size: tuple[int, int]) -> Box:

@@ -23,7 +23,7 @@ from ...memory.recipe import Box
 from .engine import Line, Word
 from .languages import Language, language, languages
 
-__all__ = ["TesseractEngine", "script_of"]
+__all__ = ["TesseractEngine", "installed", "script_of", "with_data"]
 
 _PROGRAM = "tesseract"
 _PAGE, _ONE_LINE, _WHAT_SCRIPT = "3", "7", "0"  # modes of page segmentation
@@ -78,6 +78,13 @@ def installed() -> frozenset[str]:
     return frozenset(line.strip() for line in listed.stdout.splitlines()[1:])
 
 
+def with_data() -> frozenset[Language]:
+    """The languages that can be read here: none where Tesseract isn't installed."""
+    if not shutil.which(_PROGRAM):
+        return frozenset()
+    return frozenset(each for each in languages() if each.tesseract in installed())
+
+
 def script_of(image: Image.Image) -> str | None:
     """The script of the text in a picture, if Tesseract is there, has its data for scripts, and is sure of it."""
     try:
@@ -98,7 +105,7 @@ def _require(asked: Sequence[Language]) -> None:
     for each in asked:
         if each.tesseract not in installed():
             needed = f"no data to read {each.name} ({each.tesseract!r})"
-            raise ToolError(f"tesseract has {needed}; run: apt-get install {each.package}")
+            raise ToolError(f"tesseract has {needed}; run: {each.install}")
 
 
 def _run(image: Image.Image, *arguments: str) -> str:

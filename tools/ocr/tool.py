@@ -10,6 +10,7 @@ from ..result import ToolResult, cut
 from ..tool import Tool, tool
 from ..view import View
 from .engine import Engine, Line
+from .foreign import is_hard, missed
 from .rapid import RapidEngine, default_engine
 from .reading import Reading, read_page, read_part
 
@@ -18,7 +19,6 @@ __all__ = ["CERTAIN", "ocr", "ocr_with"]
 CERTAIN = 0.97
 """Lines that score less are marked uncertain: 74 of 100 between 0.90 and 0.97 are exactly right, 88 just above."""
 
-_FAIR = 0.9  # mean score of a reading; scripts that the engine does not know stay below
 _TEXT_LIMIT = 6_000
 _DOUBTS_SHOWN = 10
 _TIMEOUT = 60.0
@@ -79,25 +79,17 @@ def _doubts(lines: Sequence[Line]) -> list[str]:
 
 
 def _blind_spots(reading: Reading, engine: Engine) -> list[str]:
-    """Other scripts come out as nothing, with holes, as look-alikes (Greek), or as words that all score badly."""
-    missed = sum(not line.text or line.gaps or _is_foreign(line.text) for line in reading.lines)
-    if not reading.lines or (not missed and reading.score >= _FAIR):
+    if not is_hard(reading):
         return []
+    places = missed(reading)
     what = "scores are low"
-    if missed:
-        what = "1 place holds other text" if missed == 1 else f"{missed} places hold other text"
+    if places:
+        what = "1 place holds other text" if places == 1 else f"{places} places hold other text"
     return [f"Not fully read: {what}; this engine reads {_listed(engine.scripts)} script only"]
 
 
 def _is_uncertain(line: Line) -> bool:
     return line.score < CERTAIN or line.gaps
-
-
-def _is_foreign(text: str) -> bool:
-    """Whether a quarter of the letters are Greek, of which the models know some; one alone may be a unit."""
-    letters = [char for char in text if char.isalpha()]
-    greek = sum("\u0370" <= char <= "\u03ff" or char == "\u00b5" for char in letters)
-    return greek >= 2 and 4 * greek >= len(letters)
 
 
 def _quotable(text: str) -> str:

@@ -51,12 +51,13 @@ _TABLES = {
     "fr": _by_letter(_FRENCH),
     "es": _by_letter(_SPANISH),
 }
-_DIGITS = {
-    "en": "zero one two three four five six seven eight nine".split(),
-    "de": "null eins zwei drei vier fünf sechs sieben acht neun".split(),
-    "fr": "zéro un deux trois quatre cinq six sept huit neuf".split(),
-    "es": "cero uno dos tres cuatro cinco seis siete ocho nueve".split(),
+_DIGIT_NAMES = {
+    "en": "zero one two three four five six seven eight nine",
+    "de": "null eins zwei drei vier fünf sechs sieben acht neun",
+    "fr": "zéro un deux trois quatre cinq six sept huit neuf",
+    "es": "cero uno dos tres cuatro cinco seis siete ocho nueve",
 }
+_DIGITS = {lang: names.split() for lang, names in _DIGIT_NAMES.items()}
 _CODE = re.compile(r"[^\W_](?:[^\W_]|[-/._#:+@](?=[^\W_]))*")
 _NUMBERLIKE = re.compile(
     r"\d{1,3}(?:[.,' ]?\d{3})*(?:[.,]\d+)?|\d{1,4}([-/.:])\d{1,2}\1\d{1,4}|\d{1,2}[:.h]\d\d|\d{1,4}(?:st|nd|rd|th|e|er)"

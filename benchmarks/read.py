@@ -5,7 +5,8 @@
 
 Pages are printed here with known text. Recall: the share of their words that are read exactly. Order: of the words
 that both have, the edit distance of their sequences, 0..1. A word is wrong if the page doesn't have it (any more
-times). A table's words count in the form in which it should be said, "header: value". Goals: recall .985, order .05.
+times); the sign of times counts as an x. A table's words count in the form in which it should be said, "header: value".
+Goals: recall .985, order .05.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ class Tally:
 
     def add(self, page: Page, transcript: Transcript, seconds: float) -> None:
         """Count a page and what was read of it."""
-        read_words, words = transcript.text.split(), page.words
+        read_words, words = transcript.text.replace("\u00d7", "x").split(), page.words
         self.pages += 1
         self.words += len(words)
         self.found += (Counter(words) & Counter(read_words)).total()
@@ -56,8 +57,9 @@ class Tally:
     def _add_marks(self, page: Page, transcript: Transcript) -> None:
         left = Counter(word.strip(":;") for word in page.words)
         for word in (word for line in transcript.lines for word in line.words):
-            is_wrong = left[word.text.strip(":;")] <= 0
-            left[word.text.strip(":;")] -= 1
+            text = word.text.replace("\u00d7", "x").strip(":;")
+            is_wrong = left[text] <= 0
+            left[text] -= 1
             if word.uncertain:
                 self.marked, self.marked_wrong = self.marked + 1, self.marked_wrong + is_wrong
             else:

@@ -130,7 +130,9 @@ def _line(read: Recognised, corners: Corners, size: tuple[int, int]) -> Line:
     if read.score < _LOWEST_SCORE or (words != read.text and not has_letters):
         return Line("", box, read.score, slope=slope)
     placed = words_of(read, corners, size)
-    return Line(words, box, read.score, gaps=words != read.text, slope=slope, words=placed)
+    return Line(
+        " ".join(word.text for word in placed), box, read.score, gaps=words != read.text, slope=slope, words=placed
+    )
 
 
 def _letters(info: Any) -> tuple[tuple[float, ...], tuple[float, ...]]:

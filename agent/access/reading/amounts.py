@@ -75,7 +75,8 @@ def _spaced(text: str) -> str:
     plain = unicodedata.normalize("NFC", text).replace("\u2212", "-").replace("\u2013", "-")
     plain = re.sub(r"(?<=[.,]\d\d)(?=[A-Z]{1,2}(?![\w]))", " ", plain)
     plain = re.sub(r"(?<=\d)\s?[xX\u00d7](?=\s?\d)", " x ", plain)
-    return re.sub(r"(?<=\d) (?=[.,]\d\d(?!\d))", "", plain)
+    plain = re.sub(r"(?<=\d) (?=[.,]\d\d(?!\d))", "", plain)
+    return re.sub(r"(?<=[.,]\d\d) (?=\d+[.,]\d\d(?!\d))", "\t", plain)  # two prices are no date
 
 
 def _number(price: Value, text: str) -> Decimal | None:

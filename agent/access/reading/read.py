@@ -24,7 +24,7 @@ from .transcript import Foreign, Transcript
 
 __all__ = ["CERTAIN", "read"]
 
-CERTAIN = 0.8
+CERTAIN = 0.85
 """Words that score less are marked uncertain; benchmarks/read.py says how often marked and unmarked ones are wrong."""
 
 

@@ -66,8 +66,8 @@ class Sum:
         if self.verdict == "differs":
             return say("The items add up to {sum}, but the total says {total}.", **values)
         if self.parts:
-            parts = " ".join((say("and"), "")).join(part_name(part, say) for part in self.parts).replace("  ", " ")
-            return say("The items, with {parts}, add up to {sum}, as the total says.", parts=parts, **values)
+            names = f" {say('and')} ".join(part_name(part, say) for part in self.parts)
+            return say("The items, with {parts}, add up to {sum}, as the total says.", parts=names, **values)
         return say("The items add up to {sum}, as the total says.", **values)
 
     def to_json(self) -> dict[str, Any]:

@@ -133,6 +133,8 @@ def test_a_page_is_read_by_columns_unless_rows_are_asked_for() -> None:
         return [" ".join(line.text for line in row) for row in reading_order(lines, layout)]
 
     assert order("auto") == order("columns") == [*left, *right]
+    across = Line("A HEADING THAT BRIDGES", (20, 0, 400, 16), 0.99)
+    assert [line.text for row in reading_order([*lines, across]) for line in row] == [across.text, *left, *right]
     assert order("rows") == [row.replace("|", " ") for row in PROSE]
     prices = [Line(text[:9], line.box, 0.99) for line, text in ((line, line.text) for line in lines)]
     assert [len(row) for row in reading_order(prices, "auto")] == [2] * 4

@@ -26,7 +26,7 @@ _COLUMN_TEXT = {"auto": 15, "columns": 1}
 _COLUMN_ROWS = 3
 _STEEPEST = 0.3  # beyond, it is no tilted page but a line that runs its own way
 _WORD = 4  # times as wide as high: shorter pieces tell little of a page's tilt
-_HEADS_AND_FEET = ((0, 0), (1, 0), (2, 0), (0, 1), (1, 1), (2, 1))  # rows that may bridge the columns between them
+_HEAD_AND_FOOT = ((0, 0), (1, 0), (2, 0), (0, 1), (1, 1), (2, 1))  # rows that may bridge the columns between them
 _SPANNING = 0.6  # of the text's width: wider than that belongs to no column of several
 
 
@@ -70,13 +70,14 @@ def _ordered(lines: Sequence[Line], text: int) -> list[Row]:
 def _band(lines: Sequence[Line], text: int) -> list[Row]:
     """What stands between two lines across the whole page: its columns one after the other, or its rows."""
     rows = _rows(lines)
-    for above, below in _HEADS_AND_FEET:
-        inner = [line for row in rows[above : len(rows) - below] for line in row]
-        columns = _columns(inner, text)
-        if len(columns) > 1:
-            between = [row for column in columns for row in _rows(column)]
-            return [*rows[:above], *between, *rows[len(rows) - below :]]
-    return rows
+    parts = [
+        (rows[:above], rows[above : len(rows) - below], rows[len(rows) - below :]) for above, below in _HEAD_AND_FOOT
+    ]
+    found = [(head, _columns([line for row in inner for line in row], text), foot) for head, inner, foot in parts]
+    head, columns, foot = max(found, key=lambda part: len(part[1]))
+    if len(columns) < 2:
+        return rows
+    return [*head, *(row for column in columns for row in _rows(column)), *foot]
 
 
 def _columns(lines: Sequence[Line], text: int) -> list[list[Line]]:

@@ -301,7 +301,7 @@ def test_without_tesseract_the_command_that_installs_it_is_said(monkeypatch: pyt
 
     monkeypatch.setenv("PATH", "/nowhere")
     installed.cache_clear()
-    with pytest.raises(LookTwiceError, match="run: apt-get install tesseract-ocr$"):
+    with pytest.raises(LookTwiceError, match=r"run: apt-get install tesseract-ocr$"):
         open_engine("tesseract")
 
 

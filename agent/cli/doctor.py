@@ -38,7 +38,7 @@ def doctor(db: str | None, as_json: bool) -> None:
 
     Exit status 1 if something is missing without which no question can be answered.
     """
-    findings = [*_packages(), *_extras(), _device(), _search(), _database(db)]
+    findings = [*_packages(), *_extras(), _tesseract(), _device(), _search(), _database(db)]
     if as_json:
         say_json([asdict(finding) for finding in findings])
     else:
@@ -65,6 +65,17 @@ def _extras() -> Iterator[Finding]:
             found = _version(name)
             advice = f"run: pip install 'looktwice[{extra}]'"
             yield Finding(f"{name} (for {extra})", found or advice, fine=found is not None, needed=False)
+
+
+def _tesseract() -> Finding:
+    """Which languages can be read beside those that the extra ``ocr`` brings."""
+    from ...tools.ocr.tesseract import installed
+
+    name = "tesseract (for read --ocr-lang)"
+    try:
+        return Finding(name, ", ".join(sorted(installed())) or "no languages", needed=False)
+    except LookTwiceError as error:
+        return Finding(name, str(error).rpartition("; ")[2], fine=False, needed=False)
 
 
 def _version(name: str) -> str | None:

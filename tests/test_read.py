@@ -189,7 +189,7 @@ def test_a_right_receipt_is_not_accused(texts: list[str]) -> None:
     ("texts", "said"),
     [
         (["Soup 6.50", "Bread 2.20", "TOTAL 8.90"], "The items add up to 8.70, but the total says 8.90."),
-        (["Suppe 6,50", "Brot 2,20", "SUMME 9,70"], "The items add up to 8,70, but the total says 9,70."),
+        (["Suppe 6,50", "Brot 2,20", "SUMME 9,70 €"], "The items add up to 8,70, but the total says 9,70."),
         (
             ["Soup 6.50", "Bread 2.20", "Discount -1.00", "TOTAL 8.80"],
             "The items add up to 7.70, but the total says 8.80.",

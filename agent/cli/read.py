@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ...errors import InvalidInput, LookTwiceError, PictureRejected
+from ...errors import InvalidInput, LookTwiceError, PictureRejected, ToolError
 from . import options
 from .output import Lines, say, say_json
 
@@ -77,7 +77,7 @@ def _read(
     for path in pictures:
         try:
             yield path, reading(path, engine=chosen, layout=layout)
-        except PictureRejected as error:
+        except (PictureRejected, ToolError) as error:
             yield path, error
 
 

@@ -9,12 +9,13 @@ for line in transcript.said("en"):
 
 from __future__ import annotations
 
+from .foreign import Foreign
 from .read import CERTAIN, read
 from .receipt import Sum, Verdict, add_up
 from .spelling import codes_in, spelled
 from .table import with_tables
 from .text import Cell, TextLine, TextWord
-from .transcript import Foreign, Transcript
+from .transcript import Transcript
 
 __all__ = [
     "CERTAIN",

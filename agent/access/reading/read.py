@@ -17,10 +17,11 @@ from ....tools.ocr.languages import language_in
 from ....tools.ocr.order import Layout, Row, reading_order, tilt_of
 from ....tools.ocr.reading import Reading, read_page, read_part, upright_box
 from ....tools.ocr.tesseract import script_of
+from .foreign import Foreign
 from .receipt import Sum, add_up
 from .table import Placed, PlacedRow, with_tables
 from .text import TextLine, TextWord
-from .transcript import Foreign, Transcript
+from .transcript import Transcript
 
 __all__ = ["CERTAIN", "read"]
 

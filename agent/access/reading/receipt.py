@@ -6,6 +6,7 @@ amount was read surely and no usual way of adding gives the total.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -87,7 +88,7 @@ class Sum:
     def _written(self, amount: Decimal) -> str:
         """With the decimal mark of the receipt."""
         written = str(amount.quantize(_CENT))
-        return written.replace(".", ",") if self.total.text[-3:-2] == "," else written
+        return written.replace(".", ",") if re.search(r",\d\d(?!\d)", self.total.text) else written
 
 
 def reason(why: str, say: Words) -> str:

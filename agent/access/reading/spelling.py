@@ -124,7 +124,7 @@ def _signs(lang: str) -> dict[str, str]:
         "+": say("plus"),
         "@": say("at sign"),
         "*": say("asterisk"),
-        "&": say("and sign"),
+        "&": say("ampersand"),
         "!": say("exclamation mark"),
         "?": say("question mark"),
         "(": say("bracket open"),

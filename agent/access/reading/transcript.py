@@ -7,50 +7,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from ....memory.recipe import Box
-from ....tools.ocr.languages import Language
 from ....tools.ocr.order import Layout
-from ....tools.ocr.tesseract import with_data
-from ...words import Words, words
+from ...words import words
+from .foreign import Foreign
 from .receipt import Sum
 from .spelling import codes_in, spelled
 from .text import TextLine
 
-__all__ = ["Foreign", "Transcript"]
+__all__ = ["Transcript"]
 
 _HARDLY = 0.5  # of the words
-
-
-@dataclass(frozen=True, slots=True)
-class Foreign:
-    """Text that an engine, which knows ``scripts``, can't read. ``language`` is one of its script, if that is known."""
-
-    engine: str
-    scripts: tuple[str, ...]
-    language: Language | None = None
-
-    @property
-    def command(self) -> str:
-        """What installs an engine for the language; empty where it is there, or the language isn't known."""
-        return "" if self.language is None or self.language in with_data() else self.language.install
-
-    def said(self, say: Words) -> str:
-        """What can't be read, and what to do."""
-        if self.language is None:
-            known = ", ".join(self.scripts)
-            return say(
-                "Some text could not be read; {engine} knows {known} script. Say which language it is, as in: "
-                "--ocr-lang ru",
-                engine=self.engine,
-                known=known,
-            )
-        values = {"script": self.language.script, "engine": self.engine, "code": self.language.code}
-        if not self.command:
-            return say("Some text is in {script} script, which {engine} can't read; add: --ocr-lang {code}", **values)
-        return say(
-            "Some text is in {script} script, which {engine} can't read; run: {command}, and add --ocr-lang {code}",
-            command=self.command,
-            **values,
-        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias, cast
 
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
@@ -171,8 +171,8 @@ def receipt(rng: Rng, look: Look, *, is_right: bool | None = None) -> Page:
 
 def letter(rng: Rng, look: Look) -> Page:
     """Paragraphs in one of four languages."""
-    sheet, lines, row = look.sheet(), [], 0.0
-    lang = rng.choice(list(_WORDS))
+    sheet, row, lang = look.sheet(), 0.0, rng.choice(list(_WORDS))
+    lines: list[str] = []
     lines.append(f"{rng.choice(('Bonn', 'Paris', 'Leeds', 'Madrid'))}, {rng.randint(1, 28)}.{rng.randint(1, 12)}.2026")
     sheet.put(0, row, lines[-1])
     for _ in range(rng.randint(2, 3)):
@@ -200,8 +200,8 @@ def columns(rng: Rng, look: Look) -> Page:
 
 def menu(rng: Rng, look: Look) -> Page:
     """Dishes with their prices on the right, under headings."""
-    sheet, lines, row = look.sheet(), [], 0.0
-    lang = rng.choice(list(_ITEMS))
+    sheet, row, lang = look.sheet(), 0.0, rng.choice(list(_ITEMS))
+    lines: list[str] = []
     for heading in rng.sample(("STARTERS", "MAIN DISHES", "DESSERTS", "DRINKS"), 2):
         sheet.put(0, row, heading)
         lines.append(heading)
@@ -284,7 +284,7 @@ def _has_latin(name: str) -> bool:
         face = ImageFont.truetype(name, 20)
     except OSError:
         return False
-    shapes = {bytes(face.getmask(letter)) for letter in "aßéñ8"}
+    shapes = {bytes(cast("Any", face.getmask(letter))) for letter in "aßéñ8"}
     return len(shapes) == 5
 
 

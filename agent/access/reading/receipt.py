@@ -188,5 +188,6 @@ def _signed(row: Amount) -> Decimal:
 def _plain_sum(rows: Sequence[Amount]) -> Decimal:
     """As one would add: items, discounts and extras; tax where a subtotal shows that prices are without it."""
     has_subtotal = any(row.kind is RowKind.SUBTOTAL for row in rows)
-    kinds = {RowKind.ITEM, RowKind.PAID, RowKind.DISCOUNT, RowKind.EXTRA} | ({RowKind.TAX} if has_subtotal else set())
-    return sum((_signed(row) for row in rows if row.kind in kinds), Decimal())
+    added = {RowKind.ITEM, RowKind.PAID, RowKind.DISCOUNT, RowKind.EXTRA}
+    counted = [row for row in rows if row.kind in added or (has_subtotal and row.kind is RowKind.TAX)]
+    return sum((_signed(row) for row in counted), Decimal())

@@ -30,8 +30,7 @@ _SPANISH = """
 Antonio Barcelona Carmen Dolores Enrique Francia Gerona Historia Inés José Kilo Lorenzo Madrid Navarra Ñoño Oviedo
 París Querido Ramón Sábado Toledo Ulises Valencia Washington Xiquena Yegua Zaragoza
 """
-_ACCENTED = {**dict.fromkeys("ÀÂ", "A"), "Ç": "C", **dict.fromkeys("ÉÈÊË", "E"), **dict.fromkeys("ÎÏÍ", "I")}
-_ACCENTED |= {**dict.fromkeys("ÔÓ", "O"), **dict.fromkeys("ÛÙÚ", "U"), "Á": "A"}
+_ACCENTED = {"Á": "A", "É": "E", "Í": "I", "Ó": "O", "Ú": "U"}
 
 
 def _by_letter(names: str) -> Mapping[str, str]:

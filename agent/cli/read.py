@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 @click.option("--spell", is_flag=True, help='Spell the codes that are found: "B as in Bravo".')
 @click.option("--spell-out", metavar="TEXT", help="Spell this text; needs no picture.")
 @click.option("--engine", type=click.Choice(["rapidocr", "tesseract", "both"]), help="What reads; else what can.")
-@click.option("--ocr-lang", metavar="LANG", help="The language of the text, such as de or ru; several as de+en.")
+@click.option("--ocr-lang", metavar="LANG", help="The language of the text, such as ru or de+en; else --lang.")
 @options.lang
 @options.json
 def read(
@@ -46,9 +46,11 @@ def read(
     Uncertain words are marked in words; notes on the text follow it: what could not be read, and whether a receipt
     adds up.
     """
+    from ..words import spoken
+
     if not pictures and spell_out is None:
         raise click.UsageError("no picture is given; name one, as in: looktwice read bill.jpg")
-    found = _read(pictures, engine, ocr_lang, layout) if pictures else iter(())
+    found = _read(pictures, engine, ocr_lang or spoken(lang), layout) if pictures else iter(())
     if as_json:
         return _told_as_json(found, lang, spell=spell, spell_out=spell_out)
     failed = 0
@@ -67,7 +69,7 @@ def read(
 
 
 def _read(
-    pictures: tuple[str, ...], engine: EngineName | None, ocr_lang: str | None, layout: Layout
+    pictures: tuple[str, ...], engine: EngineName | None, ocr_lang: str, layout: Layout
 ) -> Iterator[tuple[str, Transcript | LookTwiceError]]:
     """Each picture with what was read, or why it can't be; what is missing to read any ends it all."""
     from ...tools.ocr import open_engine

@@ -80,7 +80,9 @@ class Language:
 def languages() -> tuple[Language, ...]:
     """All that are known."""
     return tuple(
-        Language(*entry.split(maxsplit=2), script) for script, entries in _TABLE.items() for entry in entries.split(";")
+        Language(code, tesseract, " ".join(name), script)
+        for script, entries in _TABLE.items()
+        for code, tesseract, *name in (entry.split() for entry in entries.split(";"))
     )
 
 

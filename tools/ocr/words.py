@@ -6,6 +6,7 @@ Recognition scores every letter and knows in which column of the line it was see
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -60,7 +61,7 @@ def box_around(corners: Corners, size: tuple[int, int]) -> Box:
     return (x0, y0, max(x0 + 1, min(size[0], round(max(xs)))), max(y0 + 1, min(size[1], round(max(ys)))))
 
 
-def _span(middles: tuple[float, ...], corners: Corners) -> tuple[float, float]:
+def _span(middles: Sequence[float], corners: Corners) -> tuple[float, float]:
     """From where to where a word reaches, 0..1 of the line's width."""
     (x0, y0), (x1, _), _, (_, y3) = corners
     pitch = (middles[-1] - middles[0]) / (len(middles) - 1) if len(middles) > 1 else 0.0

@@ -274,9 +274,9 @@ def foreign(rng: Rng, script: str) -> Page:
 
 
 def fonts() -> list[str]:
-    """The installed fonts that print text, and Pillow's own ("")."""
+    """The installed fonts that print text and have the letters of the pages; Pillow's own lacks some."""
     found = {path.name for folder in _FOLDERS for path in Path(folder).rglob("*.ttf")}
-    return ["", *sorted(name for name in found if not any(part in name for part in _UNLIKE_TEXT) and _has_latin(name))]
+    return sorted(name for name in found if not any(part in name for part in _UNLIKE_TEXT) and _has_latin(name))
 
 
 def _has_latin(name: str) -> bool:
@@ -311,6 +311,4 @@ def _price(amount: Decimal, lang: str) -> str:
 
 
 def _face(name: str, size: int) -> ImageFont.FreeTypeFont:
-    face = ImageFont.truetype(name, size) if name else ImageFont.load_default(size)
-    assert isinstance(face, ImageFont.FreeTypeFont)
-    return face
+    return ImageFont.truetype(name, size)

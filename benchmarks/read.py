@@ -17,6 +17,7 @@ import random
 import sys
 import time
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import cast
@@ -93,12 +94,12 @@ def languages() -> str:
     return "+".join(each.code for each in with_data() if each.code in ("en", "de", "fr", "es"))
 
 
-def measure(engine: EngineName, seed: int, count: int) -> Tally:
+def measure(engine: EngineName, seed: int, count: int, wears: Sequence[str]) -> Tally:
     """Print a line for each wear and kind; the tally of all."""
     tallies: dict[str, Tally] = {}
     everything = Tally()
     print(f"\n{engine:12} {'pages':>5} {'words':>6} {'recall':>7} {'order error':>12} {'seconds':>8}")
-    for wear in WEARS:
+    for wear in wears:
         for name, kind in KINDS.items():
             for number in range(count):
                 page = worn(random.Random(f"{seed} {wear} {name} {number}"), kind, wear)
@@ -154,6 +155,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
     parser.add_argument("--engines", default="rapidocr", help="of rapidocr, tesseract, both; with commas between")
     parser.add_argument("--pages", type=int, default=4, help="of each kind and wear")
+    parser.add_argument("--wears", default=",".join(WEARS), help="how pages are handed in; with commas between")
     parser.add_argument("--receipts", type=int, default=20, help="of each sort, added up")
     parser.add_argument("--scripts", type=int, default=4, help="pages of each script")
     parser.add_argument("--seed", type=int, default=20261127)
@@ -164,7 +166,8 @@ def main() -> None:
     print(f"Tesseract reads {languages() or 'nothing'}; the pages are in en, de, fr and es")
     print(f"seed {options.seed}, {len(fonts())} fonts; seconds: of the CPU for rapidocr, of the clock for the others")
     for engine in options.engines.split(","):
-        measure(cast("EngineName", engine), options.seed, options.pages)
+        if options.pages:
+            measure(cast("EngineName", engine), options.seed, options.pages, options.wears.split(","))
         if engine == "rapidocr":
             sums("rapidocr", options.seed, options.receipts)
             scripts("rapidocr", options.seed, options.scripts)

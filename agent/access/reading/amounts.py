@@ -85,7 +85,8 @@ def _number(price: Value, text: str) -> Decimal | None:
         return None
     before, after = text[: price.start], text[price.end :].strip()
     is_negative = before.endswith("-") or (after.startswith("-") and not after.startswith("--")) or before.endswith("(")
-    return -numbers[0] if is_negative else numbers[0]
+    amount = numbers[0].quantize(Decimal("0.01"))
+    return -amount if is_negative else amount
 
 
 def _quantity(text: str, prices: Sequence[Value]) -> tuple[Decimal, Decimal | None]:

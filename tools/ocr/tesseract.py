@@ -27,7 +27,7 @@ __all__ = ["TesseractEngine", "installed", "script_of", "with_data"]
 
 _PROGRAM = "tesseract"
 _PAGE, _ONE_LINE, _WHAT_SCRIPT = "3", "7", "0"  # modes of page segmentation
-_SECONDS = 60.0
+_SECONDS = 300.0  # of the clock; a grainy page on a busy machine takes more than one minute
 _ENLARGED = 1_500  # pixels of the longer side: below, letters are too small for it
 _WORD_ROW = "5"
 _LEAST = 0.15  # words that score less are specks

@@ -9,6 +9,20 @@ print(fault.said, fault.advice)
 from __future__ import annotations
 
 from .check import Fault, FaultKind, check, check_pixels
+from .describe import Description, Length, Section, describe
+from .describe_prompts import Prompts
 from .reading import Transcript, read
 
-__all__ = ["Fault", "FaultKind", "Transcript", "check", "check_pixels", "read"]
+__all__ = [
+    "Description",
+    "Fault",
+    "FaultKind",
+    "Length",
+    "Prompts",
+    "Section",
+    "Transcript",
+    "check",
+    "check_pixels",
+    "describe",
+    "read",
+]

@@ -7,7 +7,8 @@ nothing is ever downloaded here.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -29,8 +30,8 @@ class Checkpoint:
     """What is known of a model before its weights are loaded.
 
     ``source`` is a folder or a hub name; ``context`` its length in tokens; ``stops`` the ids that end an
-    answer; ``note`` one sentence on what it can't do, and ``calibration`` when its answers are doubtful, both from
-    the checkpoint's own ``looktwice.json``.
+    answer; ``note`` one sentence on what it can't do, ``calibration`` when its answers are doubtful, and ``prompts``
+    what it was trained to be asked for a description, all from the checkpoint's own ``looktwice.json``.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Checkpoint:
     style: Style
     note: str
     calibration: Calibration | None = None
+    prompts: Mapping[str, str] = field(default_factory=dict[str, str])
 
     @property
     def kind(self) -> str:
@@ -86,6 +88,7 @@ def _checked(model: str, source: str, config: Any, processor: Any, chat_format: 
         style=_style(own, config.model_type),
         note=own.note,
         calibration=own.calibration,
+        prompts=own.prompts,
     )
 
 
@@ -191,6 +194,7 @@ class _OwnWords(BaseModel):
     sees: Sees = Sees()
     note: str = ""
     calibration: Calibration | None = None
+    prompts: dict[str, str] = Field(default_factory=dict)
 
 
 def _own_words(source: str) -> _OwnWords:

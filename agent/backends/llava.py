@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import queue
 import threading
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -103,6 +103,11 @@ class LlavaBackend:
     def note(self) -> str:
         """What the checkpoint says that it can't do."""
         return self.checkpoint.note
+
+    @property
+    def prompts(self) -> Mapping[str, str]:
+        """What the checkpoint was trained to be asked for a description; empty if it doesn't say."""
+        return self.checkpoint.prompts
 
     @property
     def calibration(self) -> Calibration | None:

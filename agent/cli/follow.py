@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ..chat import Chat
 
 LOADING = "loading the model"
-_WORKING = "working"
+WORKING = "working"
 _PATIENCE = 1.0
 _REMINDER = 30.0
 _THINGS = ("count", "side", "name")  # kinds of claims that need not be about text
@@ -53,7 +53,7 @@ class Progress:
     Used with ``with``; ``rest`` and ``watch`` stop and start it in between.
     """
 
-    def __init__(self, lines: Lines, doing: str = _WORKING) -> None:
+    def __init__(self, lines: Lines, doing: str = WORKING) -> None:
         """Lines are written from a thread of its own; ``doing`` is what goes on."""
         self.doing = doing
         self._lines = lines
@@ -116,16 +116,16 @@ def follow(
     """
     words = _Words(lines, label, quiet=quiet)
     try:
-        with Progress(lines, LOADING if loading else _WORKING) as progress:
+        with Progress(lines, LOADING if loading else WORKING) as progress:
             for event in events:
                 progress.rest()
                 if not isinstance(event, Started | Notice):
-                    progress.doing = _WORKING
+                    progress.doing = WORKING
                 words.hear(event)
                 if isinstance(event, Answered):
                     return event.answer
                 if not isinstance(event, Text):
-                    _tell(event, lines, known)
+                    tell(event, lines, known)
                     progress.watch()
     finally:
         if isinstance(events, Generator):  # left early: the answer so far is kept before the database is closed
@@ -212,7 +212,8 @@ def ended(answer: Answer, lines: Lines) -> int:
             return 1
 
 
-def _tell(event: Event, lines: Lines, known: Collection[str]) -> None:
+def tell(event: Event, lines: Lines, known: Collection[str]) -> None:
+    """What an event says beside the words of the answer, as a labelled line; not what is ``known``."""
     match event:
         case Started(model):
             if introduction(model) not in known:

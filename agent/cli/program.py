@@ -31,6 +31,7 @@ COMMANDS = {
     "chat": ("chat", "Talk about pictures, line by line."),
     "check": ("check", "Say what is wrong with pictures: dark, blurred, text cut off."),
     "delete": ("history", "Delete a conversation with its turns and pictures."),
+    "describe": ("describe", "Describe pictures for somebody who can't see them."),
     "doctor": ("doctor", "Say what is installed, what is missing and how to get it."),
     "eval": ("eval", "Measure whether looking again helps, and what it costs."),
     "export": ("transfer", "Write a conversation with its pictures to one zip file."),

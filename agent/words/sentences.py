@@ -72,8 +72,11 @@ class _Speakers:
             if isinstance(node, ast.ImportFrom) and _MODULE.search(node.module or ""):
                 self._imported |= {alias.asname or alias.name: alias.name for alias in node.names}
         self._made = {name for name, there in self._imported.items() if there in ("words", "Words")}
-        for node in ast.walk(tree):
-            self._learn(node)
+        known = -1
+        while len(self._held) > known:  # a name may be given on before it is seen to be one
+            known = len(self._held)
+            for node in ast.walk(tree):
+                self._learn(node)
 
     def has(self, said: ast.expr) -> bool:
         """Whether an expression is something that speaks: ``say``, ``self.say``, ``words(lang)``."""
@@ -105,7 +108,7 @@ class _Speakers:
             case ast.Tuple(elts=targets), ast.Tuple(elts=values):
                 for each, its in zip(targets, values, strict=False):
                     self._assign(each, its)
-            case _, ast.Call() if self.has(value):
+            case _, ast.Call() | ast.Name() | ast.Attribute() if self.has(value):
                 self._held.add(_last(target))
             case _:
                 pass

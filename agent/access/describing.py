@@ -1,0 +1,279 @@
+"""A description while it is made: lines for people, the words of the model as they come, and its events."""
+
+from __future__ import annotations
+
+import importlib.util
+import threading
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal, TypeAlias
+
+from ...memory import NamedPicture, Picture
+from ..agent import Agent
+from ..answer import Answer
+from ..chat import Chat, Image
+from ..events import Answered, Event, Started, Text
+from ..words import words
+from .check import Fault, check_pixels, check_text
+from .describe import Description, Length, Section, with_section
+from .describe_prompts import Prompts, filled
+from .describe_text import TextRead, read_text
+from .describe_title import LONGEST, title_of
+from .doubts import doubts_of
+from .sentences import shortened, split
+from .warnings import Warner
+
+__all__ = ["Describer", "Line", "LineKind", "Told", "Word"]
+
+LineKind: TypeAlias = Literal["picture", "title", "heading", "text", "uncertain", "advice", "warning", "status"]
+_EMPTY = ("black", "blank", "uniform", "blurred")  # a model that is asked about these invents something
+_PARAGRAPH = 1000  # characters that social networks take
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A whole line: what it is, and its words."""
+
+    kind: LineKind
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """Words of the model, as they come; a line, a picture or the end follows the last ones."""
+
+    text: str
+
+
+Told: TypeAlias = Line | Word | Event
+
+
+class Describer:
+    """Describes pictures one after the other, and tells everything as soon as it is known."""
+
+    def __init__(
+        self,
+        agent: Agent,
+        *,
+        length: Length = "alt",
+        about: str = "",
+        prompt: str | None = None,
+        prompts: Prompts | None = None,
+        lang: str = "en",
+        chat: Chat | None = None,
+        anyway: bool = False,
+        settings: Mapping[str, Any] | None = None,
+        cancel: threading.Event | None = None,
+    ) -> None:
+        """As for `describe`. ``anyway``: a model is asked about empty and blurred pictures, too.
+
+        ``settings`` go with every question, and ``cancel`` ends them all.
+        """
+        self._agent = agent
+        self._length: Length = length
+        self._about = about.strip()
+        self._prompt = prompt
+        self._prompts = prompts
+        self._lang = lang
+        self._say = words(lang)
+        self._chat = chat
+        self._anyway = anyway
+        self._settings = dict(settings or {})
+        self._cancel = cancel or threading.Event()
+        self._reads = importlib.util.find_spec("rapidocr") is not None
+        self.finish = "stop"
+        """How the last answer ended, as in `Answer`."""
+
+    def tell(self, pictures: Sequence[Image]) -> Generator[Told, None, list[Description]]:
+        """Describe the pictures; all are read before the first is described. Raises PictureRejected."""
+        loaded = [(image, Picture.load(image.source)) for image in pictures]
+        made: list[Description] = []
+        warner = Warner(self._lang, self._chat)
+        for number, (image, picture) in enumerate(loaded, 1):
+            with _Place(self._agent, self._chat) as chat:
+                added = _added(chat, picture, image)
+                if len(loaded) > 1:
+                    say = self._say("Image {number} of {all}: {name}", number=number, all=len(loaded), name=added.name)
+                    yield Line("picture", say)
+                made.append((yield from self._picture(chat, added, warner)))
+            if self.finish != "stop":
+                break
+        return made
+
+    def _picture(self, chat: Chat, picture: NamedPicture, warner: Warner) -> Generator[Told, None, Description]:
+        say = self._say
+        pixels = chat.memory.pictures.pixels(picture.key)
+        faults = check_pixels(pixels, lang=self._lang)
+        read: TextRead | None = None
+        is_empty = any(fault.kind in _EMPTY for fault in faults) and not self._anyway
+        if not is_empty and self._length == "long":
+            yield from self._unread()
+            read = read_text(chat, picture) if self._reads else None
+            faults = (*faults, *(check_text(read.reading, pixels.size, lang=self._lang) if read else ()))
+        for fault in faults:
+            yield Line("advice", _sentence(fault))
+        made = Description(picture.name, faults=faults, lang=self._lang)
+        if is_empty:
+            yield Line("advice", say("So it was not described; --anyway has it described all the same."))
+            return made
+        made = yield from self._described(chat, picture, made)
+        if read is not None:
+            made = yield from self._with_text(made, read)
+        doubts = (*made.uncertain, *(read.doubts(say) if read else ()))
+        if doubts:
+            yield Line("heading", say("Uncertain"))
+        for doubt in doubts:
+            yield Line("uncertain", doubt)
+        warnings = tuple(warner.hear(self._about, made.text, read.text if read else ""))
+        for warning in warnings:
+            yield Line("warning", warning)
+        self._keep(chat, picture, made, read)
+        return replace(made, uncertain=doubts, warnings=warnings)
+
+    def _keep(self, chat: Chat, picture: NamedPicture, made: Description, read: TextRead | None) -> None:
+        """What is known of the picture from now on, for searches, pages and later questions."""
+        for kind, text in (("caption", made.title), ("text", read.text if read else "")):
+            if text:
+                chat.memory.pictures.note(picture.key, kind, text)
+
+    def _unread(self) -> Iterator[Line]:
+        if not self._reads:
+            yield Line("status", self._say("text is not looked at; to get that: pip install 'looktwice[ocr]'"))
+
+    def _described(self, chat: Chat, picture: NamedPicture, made: Description) -> Generator[Told, None, Description]:
+        """What the model says: an answer, then a title, then what the length asks for."""
+        say, prompts = self._say, self._prompts or self._standing()
+        if self._about:
+            made = yield from self._section(chat, picture, made, "answer", say("Answer"), self._about)
+        if self._prompt is not None:
+            made = yield from self._section(chat, picture, made, "description", "", self._prompt)
+            return replace(made, title=shortened(title_of(made.section("description")), LONGEST))
+        if self._length != "social":
+            made = yield from self._titled(chat, picture, made, prompts)
+        parts = {
+            "alt": (),
+            "social": (("description", "", prompts.social),),
+            "long": (
+                ("overview", say("Overview"), prompts.overview),
+                ("layout", say("Layout, from left to right"), prompts.layout),
+            ),
+        }[self._length]
+        for name, heading, prompt in parts:
+            if prompt and self.finish == "stop":
+                made = yield from self._section(chat, picture, made, name, heading, self._focused(prompt, prompts))
+        return made
+
+    def _standing(self) -> Prompts:
+        """The prompts that the checkpoint was trained on, else those in the language."""
+        own: Mapping[str, str] = getattr(self._agent.backend, "prompts", None) or {}
+        return Prompts.spoken(self._lang).changed(own, "of the checkpoint")
+
+    def _focused(self, prompt: str, prompts: Prompts) -> str:
+        return f"{prompt} {prompts.focus}" if self._about and prompts.focus else prompt
+
+    def _titled(
+        self, chat: Chat, picture: NamedPicture, made: Description, prompts: Prompts
+    ) -> Generator[Told, None, Description]:
+        """The title: asked for once more if it is too long, then cut."""
+        answer = yield from self._asked(chat, picture, self._focused(prompts.title, prompts))
+        title, made = title_of(answer.text), self._doubted(made, answer)
+        if len(title) > LONGEST and prompts.shorter and self.finish == "stop":
+            answer = yield from self._asked(chat, picture, prompts.shorter)
+            shorter = title_of(answer.text)
+            if shorter and len(shorter) < len(title):
+                title, made = shorter, self._doubted(replace(made, uncertain=()), answer)
+        title = shortened(title, LONGEST)
+        yield Line("title", title)
+        return replace(made, title=title)
+
+    def _section(
+        self, chat: Chat, picture: NamedPicture, made: Description, name: str, heading: str, prompt: str
+    ) -> Generator[Told, None, Description]:
+        """One question whose answer is told as it comes; one that may still change is told when it stands."""
+        if heading:
+            yield Line("heading", heading)
+        is_limited = name == "description" and self._prompt is None
+        asking = self._asked(chat, picture, prompt, aloud=not is_limited)
+        answer = yield from asking
+        text = answer.text.strip()
+        if is_limited:
+            text = _fitting(text, _PARAGRAPH)
+            yield Line("text", text)
+        made = with_section(self._doubted(made, answer), Section(name, heading, text))
+        return replace(made, title=shortened(title_of(text), LONGEST)) if is_limited else made
+
+    def _asked(
+        self, chat: Chat, picture: NamedPicture, prompt: str, *, aloud: bool = False
+    ) -> Generator[Told, None, Answer]:
+        question = filled(prompt, picture=picture.name, about=self._about) or f"@{picture.name}"
+        wanted = {"check": self._reads, **self._settings, "cancel": self._cancel}
+        events = chat.stream(question, **wanted)
+        said, may_change = "", False
+        for event in events:
+            match event:
+                case Started():
+                    may_change = bool(self._agent.tools)
+                    yield event
+                case Text(text):
+                    said += text
+                    if aloud and not may_change:
+                        yield Word(text)
+                case Answered(answer):
+                    if aloud and (may_change or not said.strip()):
+                        yield Word(answer.text)
+                    self.finish = answer.finish if answer.finish != "length" else "stop"
+                    return answer
+                case _:
+                    yield event
+        raise RuntimeError("the agent's events ended without an answer")
+
+    def _doubted(self, made: Description, answer: Answer) -> Description:
+        doubts = doubts_of(answer, self._say)
+        new = (doubt for doubt in doubts if doubt not in made.uncertain)
+        return replace(made, model=answer.model, uncertain=(*made.uncertain, *new))
+
+    def _with_text(self, made: Description, read: TextRead) -> Generator[Told, None, Description]:
+        lines = list(read.lines(self._say))
+        heading = self._say("Text")
+        yield Line("heading", heading)
+        for line in lines:
+            yield Line("text", line)
+        return with_section(made, Section("text", heading, "\n".join(lines)))
+
+
+class _Place:
+    """The conversation that a picture is described in: the one that was given, else one that is deleted again."""
+
+    def __init__(self, agent: Agent, chat: Chat | None) -> None:
+        self._given = chat
+        self._chat = chat or agent.chat()
+
+    def __enter__(self) -> Chat:
+        return self._chat
+
+    def __exit__(self, *_: object) -> None:
+        if self._given is None:
+            self._chat.delete()
+
+
+def _added(chat: Chat, picture: Picture, image: Image) -> NamedPicture:
+    """The picture in the conversation, under the name that it has there already."""
+    there = [each for each in chat.images if each.key == picture.key and not each.forgotten]
+    same = next((each for each in there if image.name in (None, each.name)), None)
+    return same or chat.add(picture, image.name)
+
+
+def _sentence(fault: Fault) -> str:
+    text = str(fault)
+    return f"{text[:1].upper()}{text[1:]}."
+
+
+def _fitting(text: str, limit: int) -> str:
+    """As many whole sentences as fit; of a first one that is too long as much as fits."""
+    kept = ""
+    for sentence in split(text):
+        longer = f"{kept} {sentence}".strip()
+        if len(longer) > limit:
+            break
+        kept = longer
+    return kept or shortened(text, limit)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from typing import Any, cast
 
 from ...memory import NamedPicture
+from ...memory.recipe import Box
+from ...tools import find_tools
 from ...tools.ocr import Line, Reading
-from ...tools.ocr.rapid import default_engine
-from ...tools.ocr.reading import read_page
 from ...tools.ocr.tool import CERTAIN
 from ..chat import Chat
+from ..toolbox import view_of
 from ..words import Words
 
 __all__ = ["TextRead", "read_text"]
@@ -46,7 +49,7 @@ class TextRead:
 
     def doubts(self, say: Words) -> Iterator[str]:
         """What was read badly, or not at all."""
-        doubtful = [line for line in self.reading.lines if line.text and _is_doubtful(line)]
+        doubtful = [line for line in self.reading.lines if line.text and line.score < CERTAIN]
         for line in doubtful[:_MOST_DOUBTS]:
             yield say('"{text}" is hard to read and may be wrong.', text=line.text)
         if more := len(doubtful[_MOST_DOUBTS:]):
@@ -64,13 +67,35 @@ class TextRead:
                 yield text
 
 
-def read_text(chat: Chat, picture: NamedPicture) -> TextRead:
-    """Read a picture of a conversation."""
-    return TextRead(read_page(default_engine(), chat.memory.pictures.pixels(picture.key)))
+def read_text(chat: Chat, picture: NamedPicture) -> TextRead | str:
+    """Read a picture of a conversation with the tool ``ocr``; why it could not be read, if it couldn't.
+
+    The agent's checks of what is said of it need not read it again.
+    """
+    view = view_of(chat.memory, picture)
+    own = next((tool for tool in chat.agent.tools or () if tool.name == "ocr"), None)
+    tool = own or find_tools(["ocr"])[0]
+    result = tool.run({"image": view.name}, lambda _: view)
+    if result.error:
+        return result.text
+    chat.agent.reader.learn(view, result.data, own)
+    return TextRead(_reading(result.data))
 
 
-def _is_doubtful(line: Line) -> bool:
-    return line.score < CERTAIN or line.gaps
+def _reading(data: object) -> Reading:
+    """The rows that the tool brings as data; what it found and could not read comes last."""
+    found = cast("dict[str, Any]", data)
+    pieces: Sequence[dict[str, Any]] = found["lines"]
+    rows = tuple(
+        tuple(_line(piece["text"], piece["box"], piece["score"]) for piece in row)
+        for _, row in groupby(pieces, key=lambda piece: piece["row"])
+    )
+    unread = tuple((_line("", box, 0.0),) for box in found.get("unread", ()))
+    return Reading((*rows, *unread), found.get("rotated", 0))
+
+
+def _line(text: str, box: Sequence[int], score: float) -> Line:
+    return Line(text, cast("Box", tuple(box)), score)
 
 
 def _is_long(line: Line) -> bool:

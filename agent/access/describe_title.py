@@ -18,9 +18,9 @@ _OPENINGS = (
     rf"in (?:the|this) {_EN},? (?:(?:we|you|one) (?:can )?see |there (?:is|are) )?",
     rf"(?:(?:das|dieses|ein) )?{_DE} (?:zeigt|von) ",
     rf"(?:auf|in) (?:dem|diesem) {_DE},? (?:(?:ist|sind) |sieht man )?",
-    rf"(?:l{_ELIDED}|la |cette |une ){_FR} (?:montre |représente |de |d{_ELIDED})",
+    rf"(?:l{_ELIDED}|la |cette |une )?{_FR} (?:montre |représente |de |d{_ELIDED})",
     rf"(?:sur|dans) (?:l{_ELIDED}|la |cette ){_FR},? (?:on (?:peut voir|voit) |il y a )?",
-    rf"(?:la|esta|una) {_ES} (?:muestra|representa|contiene|de) ",
+    rf"(?:(?:la|esta|una) )?{_ES} (?:muestra|representa|contiene|de) ",
     rf"en (?:la|esta) {_ES},? (?:se (?:ven?|pueden? ver) |hay |aparecen? )?",
 )
 _OPENING = re.compile(f"^(?:{'|'.join(_OPENINGS)})", re.IGNORECASE)

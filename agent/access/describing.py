@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import threading
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 
@@ -20,6 +20,7 @@ from .describe_prompts import Prompts, filled
 from .describe_text import TextRead, read_text
 from .describe_title import LONGEST, title_of
 from .doubts import doubts_of
+from .places import placed
 from .sentences import shortened, split
 from .warnings import Warner
 
@@ -104,12 +105,10 @@ class Describer:
         say = self._say
         pixels = chat.memory.pictures.pixels(picture.key)
         faults = check_pixels(pixels, lang=self._lang)
-        read: TextRead | None = None
         is_empty = any(fault.kind in _EMPTY for fault in faults) and not self._anyway
-        if not is_empty and self._length == "long":
-            yield from self._unread()
-            read = read_text(chat, picture) if self._reads else None
-            faults = (*faults, *(check_text(read.reading, pixels.size, lang=self._lang) if read else ()))
+        read = None if is_empty else (yield from self._read(chat, picture))
+        if read is not None:
+            faults = (*faults, *check_text(read.reading, pixels.size, lang=self._lang))
         for fault in faults:
             yield Line("advice", _sentence(fault))
         made = Description(picture.name, faults=faults, lang=self._lang)
@@ -132,19 +131,31 @@ class Describer:
 
     def _keep(self, chat: Chat, picture: NamedPicture, made: Description, read: TextRead | None) -> None:
         """What is known of the picture from now on, for searches, pages and later questions."""
-        for kind, text in (("caption", made.title), ("text", read.text if read else "")):
+        for kind, text in (("caption", "" if made.uncertain else made.title), ("text", read.text if read else "")):
             if text:
                 chat.memory.pictures.note(picture.key, kind, text)
 
-    def _unread(self) -> Iterator[Line]:
+    def _read(self, chat: Chat, picture: NamedPicture) -> Generator[Told, None, TextRead | None]:
+        """The text of a picture, where it is wanted and can be read."""
+        if self._length != "long":
+            return None
         if not self._reads:
             yield Line("status", self._say("text is not looked at; to get that: pip install 'looktwice[ocr]'"))
+            return None
+        read = read_text(chat, picture)
+        if isinstance(read, str):
+            yield Line("status", self._say("the text was not read: {why}", why=read))
+            return None
+        return read
 
     def _described(self, chat: Chat, picture: NamedPicture, made: Description) -> Generator[Told, None, Description]:
         """What the model says: an answer, then a title, then what the length asks for."""
         say, prompts = self._say, self._prompts or self._standing()
         if self._about:
-            made = yield from self._section(chat, picture, made, "answer", say("Answer"), self._about)
+            question, told = placed(self._about)
+            for each in told:
+                yield Line("status", each)
+            made = yield from self._section(chat, picture, made, "answer", say("Answer"), question)
         if self._prompt is not None:
             made = yield from self._section(chat, picture, made, "description", "", self._prompt)
             return replace(made, title=shortened(title_of(made.section("description")), LONGEST))
@@ -228,7 +239,7 @@ class Describer:
         raise RuntimeError("the agent's events ended without an answer")
 
     def _doubted(self, made: Description, answer: Answer) -> Description:
-        doubts = doubts_of(answer, self._say)
+        doubts = doubts_of(answer, self._agent.calibration(), self._say)
         new = (doubt for doubt in doubts if doubt not in made.uncertain)
         return replace(made, model=answer.model, uncertain=(*made.uncertain, *new))
 

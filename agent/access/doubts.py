@@ -5,16 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..answer import Answer, Evidence
+from ..trigger import Calibration
 from ..words import Words
+from .sentences import shortened
 
 __all__ = ["doubts_of"]
 
+_SHOWN = 60  # characters of what the model is unsure of
 
-def doubts_of(answer: Answer, say: Words) -> Iterator[str]:
-    """A sentence for each claim that the text in the picture doesn't bear out."""
+
+def doubts_of(answer: Answer, calibration: Calibration, say: Words) -> Iterator[str]:
+    """A sentence for each claim that the text in the picture doesn't bear out, and one if the model is unsure itself.
+
+    What a model's own tokens tell counts only where it was measured what they are worth.
+    """
     for item in answer.evidence:
         if sentence := _doubt(item, say):
             yield sentence
+    if calibration.questions and answer.signals and calibration.doubt(answer.signals) >= calibration.threshold:
+        yield say("The model is unsure: {text}", text=f'"{shortened(answer.text.strip(), _SHOWN)}"')
 
 
 def _doubt(item: Evidence, say: Words) -> str:

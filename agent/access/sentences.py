@@ -10,7 +10,7 @@ __all__ = ["shortened", "split"]
 # A full stop ends a sentence where a blank follows; those of Chinese, Japanese and Hindi need none.
 _END = re.compile("[.!?\u2026\u061f\u06d4]+[\"'\u201d\u2019\u00bb)\\]]*(?=\\s)|[\u3002\uff01\uff1f\u0964]|\n+")
 _ABBREVIATED = re.compile(
-    r"(?:^|[\s(])(?:\w|\d+|Mr|Mrs|Ms|Dr|Prof|St|vs|etc|approx|e\.g|i\.e|No|z\.\s?B|bzw|usw|ca|Nr|Hr|Fr|Mme|Sr|Sra)\.$"
+    r"(?:^|[\s(\"'\u201c\u201e\u00ab])(?:\w|\d+|Mr|Mrs|Ms|Dr|Prof|St|vs|etc|approx|[ap]\.m|e\.g|i\.e|No|z\.\s?B|bzw|usw|ca|Nr|Hr|Fr|Mme|Sr|Sra)\.$"
 )
 _DANGLING = frozenset(  # what a shortened phrase must not end with
     [

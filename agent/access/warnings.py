@@ -27,7 +27,8 @@ _WHEREVER: dict[Matter, tuple[str, ...]] = {  # in English, German, French, Span
     "medicine": (
         r"medicines?(?! ball)|medications?|prescriptions?(?! (?:sun)?glasses)|dosages?|overdose|drug facts|side effects"
         r"|pills?(?!-)|insulin|antibiotics?|ibuprofen|paracetamol|acetaminophen|aspirin|eye drops|cough syrup"
-        r"|take (?:one|two|\d) (?:tablets?|capsules?)|\d+ ?m?[gl] (?:film-coated )?(?:tablets|capsules)",
+        r"|take (?:one|two|\d) (?:tablets?|capsules?)|\d+ (?:mg )?(?:film-coated )?tablets"
+        r"|tablets? (?:may|can|should|do|must) i take",
         r"medikament\w*|arznei\w*|dosis|dosierung\w*|packungsbeilage|nebenwirkung\w*|tabletten?|pillen?|antibiotik\w+"
         r"|augentropfen|hustensaft",
         r"médicaments?|posologie|effets (?:secondaires|indésirables)|comprimés?|gélules?|pilules?|insuline"
@@ -47,8 +48,8 @@ _WHEREVER: dict[Matter, tuple[str, ...]] = {  # in English, German, French, Span
 }
 _ASKED: dict[Matter, tuple[str, ...]] = {
     "traffic": (
-        r"cross(?:ing)? (?:the|this|here|now)|(?:safe|clear|okay?) to (?:cross|walk|drive|turn)"
-        r"|traffic (?:lights?|signals?)"
+        r"cross(?:ing)? (?:the |this |that )?(?:street|road|here|now|over)"
+        r"|(?:safe|clear|okay?) to (?:cross|walk|drive|turn)|traffic (?:lights?|signals?)"
         r"|crosswalk|zebra crossing|pedestrian (?:lights?|signals?|crossing)|(?:cars?|bus|tram|truck|traffic) coming",
         r"über die (?:straße|strasse|fahrbahn|kreuzung)|straße überqueren|ampel\w*|zebrastreifen|fußgängerüberweg"
         r"|kommt (?:da |hier )?(?:ein |eine )?(?:auto|bus|bahn|tram)",

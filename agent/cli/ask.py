@@ -10,6 +10,7 @@ import click
 
 from ...errors import InvalidInput
 from . import options
+from .cautions import Cautions
 from .output import NOT_TEXT, Lines, is_plain, say, say_json
 
 if TYPE_CHECKING:
@@ -62,12 +63,15 @@ def ask(question: str | None, **given: Unpack[AskOptions]) -> None:
     pictures = [options.read_picture(spec) for spec in given["images"]]
     lines = Lines(is_plain(given["plain"]))
     with options.open_agent(given, lines) as agent, options.opened_chat(agent, given["chat"]) as chat:
-        kept = _begin(chat, asked, given, lines)
+        kept, cautions = _begin(chat, asked, given, lines), Cautions(chat, given["lang"], lines)
+        asked = cautions.ask(asked) if asked is not None else None
         with stopped_by_interrupt() as cancel:
             shown = options.new_pictures(chat, pictures)
+            cautions.see(shown)
             wanted = {**options.settings(given), "tool_choice": given["tool_choice"], "cancel": cancel}
             events = _events(chat, asked, shown, given, wanted)
             answer = follow(events, lines, quiet=given["as_json"])
+        cautions.hear(asked or "", answer.text)
         if kept and answer.finish == "stop" and answer.text.strip() == kept.strip():
             lines.tell("status", "the answer was whole already")
             if not given["as_json"]:

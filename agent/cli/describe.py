@@ -111,7 +111,9 @@ def _describe(pictures: tuple[str, ...], prompts: Prompts | None, given: Describ
     if describer.finish == "cancelled":
         lines.tell("status", "stopped")
         return 130
-    return 0 if all(description.title for description in made) else 1
+    if describer.finish == "timeout":
+        lines.tell("error", "the time was over; give a longer --timeout")
+    return 0 if describer.finish == "stop" and all(description.title for description in made) else 1
 
 
 @contextmanager

@@ -12,9 +12,11 @@ from typing import Any
 import click
 
 from ...errors import InvalidInput, LookTwiceError, UnknownName
+from ...memory import NamedPicture, Picture
 from ..chat import Chat, Image
 from ..events import Event
 from ..record import Record
+from .cautions import Cautions
 from .follow import (
     checks,
     described,
@@ -54,6 +56,7 @@ class Repl:
         self._echo = echo
         self._over = False
         self._known: tuple[str, ...] = ()
+        self._cautions = Cautions(chat, chat.agent.lang, lines)
         self._commands: dict[str, Callable[[str], None]] = {
             name: getattr(self, f"_{name[1:].replace('-', '_')}") for name in _COMMANDS
         }
@@ -62,6 +65,7 @@ class Repl:
         """Say where we are, and add the first pictures."""
         chat = self._chat
         with chat.memory.atomic():
+            self._cautions.see(pictures)
             for image in pictures:
                 chat.add(image.source, image.name)
         known = ", ".join(picture.name for picture in chat.images if not picture.forgotten) or "none"
@@ -113,20 +117,22 @@ class Repl:
     def _take(self, line: str) -> None:
         if not line.startswith("/"):
             self._require_decided()
-            self._ask(lambda wanted: self._chat.stream(line, **wanted))
+            question = self._cautions.ask(line)
+            self._ask(lambda wanted: self._chat.stream(question, **wanted), question)
             return
         word, _, rest = line.partition(" ")
         if word not in self._commands:
             raise UnknownName("command", word, _COMMANDS, hint="/help explains them")
         self._commands[word](rest.strip())
 
-    def _ask(self, begin: Callable[[dict[str, Any]], Iterator[Event]]) -> None:
+    def _ask(self, begin: Callable[[dict[str, Any]], Iterator[Event]], question: str = "") -> None:
         label = "assistant: " if self._lines.plain else ""
         with stopped_by_interrupt() as cancel, tool_advised():
             events = begin({**self._settings, "cancel": cancel})
             answer = follow(events, self._lines, label=label, known=self._known, loading=not self._known)
         self._known = (introduction(answer.model), self._chat.agent.backend.note)
         ended(answer, self._lines)
+        self._cautions.hear(question, answer.text)
         if answer.finish == "paused":
             self._lines.tell("status", self._waiting())
 
@@ -147,13 +153,19 @@ class Repl:
         words = _split(rest)
         match words:
             case [file]:
-                added = self._chat.add(os.path.expanduser(file))
+                added = self._added(file, None)
             case [file, "as", name]:
-                added = self._chat.add(os.path.expanduser(file), name.removeprefix("@"))
+                added = self._added(file, name.removeprefix("@"))
             case _:
                 quote = f"; quote a file name with blanks: /add {shlex.quote(rest)}" if words else ""
                 raise InvalidInput(f"can't read {rest!r}; write: /add FILE, or /add FILE as NAME{quote}")
         self._lines.tell("status", f"@{added.name} is {added.width} by {added.height} pixels")
+
+    def _added(self, file: str, name: str | None) -> NamedPicture:
+        picture = Picture.load(os.path.expanduser(file))
+        added = self._chat.add(picture, name)
+        self._cautions.see([Image(picture, added.name)])
+        return added
 
     def _images(self, rest: str) -> None:
         names = {picture.key: picture.name for picture in self._chat.images}

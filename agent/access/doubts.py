@@ -11,7 +11,7 @@ from .sentences import shortened
 
 __all__ = ["doubts_of"]
 
-_SHOWN = 60  # characters of what the model is unsure of
+_SHOWN = 100  # characters of what the model is unsure of
 
 
 def doubts_of(answer: Answer, calibration: Calibration, say: Words) -> Iterator[str]:
@@ -23,7 +23,7 @@ def doubts_of(answer: Answer, calibration: Calibration, say: Words) -> Iterator[
         if sentence := _doubt(item, say):
             yield sentence
     if calibration.questions and answer.signals and calibration.doubt(answer.signals) >= calibration.threshold:
-        yield say("The model is unsure: {text}", text=f'"{shortened(answer.text.strip(), _SHOWN)}"')
+        yield say('The model is unsure: "{text}"', text=shortened(answer.text.strip(), _SHOWN))
 
 
 def _doubt(item: Evidence, say: Words) -> str:

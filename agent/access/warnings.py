@@ -83,8 +83,9 @@ _WHEREVER_FOUND, _ASKED_FOUND = _matching(_WHEREVER), _matching(_ASKED)
 def matters_in(question: str, *texts: str) -> list[Matter]:
     """What a question, or texts that answer it, are about that could do harm; the gravest first."""
     said = "\n".join((question, *texts))
-    found = [matter for matter, pattern in _WHEREVER_FOUND.items() if pattern.search(said)]
-    return [*found, *(matter for matter, pattern in _ASKED_FOUND.items() if pattern.search(question))]
+    found: list[Matter] = [matter for matter, pattern in _WHEREVER_FOUND.items() if pattern.search(said)]
+    asked: list[Matter] = [matter for matter, pattern in _ASKED_FOUND.items() if pattern.search(question)]
+    return [*found, *asked]
 
 
 class Warner:
@@ -97,7 +98,7 @@ class Warner:
 
     def hear(self, question: str, *texts: str) -> list[str]:
         """The sentences that a question and what was said and read about it call for."""
-        new = [matter for matter in matters_in(question, *texts) if matter not in self._warned]
+        new: list[Matter] = [matter for matter in matters_in(question, *texts) if matter not in self._warned]
         self._warned.update(new)
         return [self._say(_SENTENCES[matter]) for matter in new]
 

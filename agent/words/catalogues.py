@@ -54,8 +54,8 @@ def faults(catalogue: Any, sentences: Iterable[Sentence]) -> Iterator[str]:
     """What is wrong with a catalogue: sentences that it lacks or that nobody says, and translations that don't fit."""
     said = {(sentence.one, sentence.many) for sentence in sentences}
     known = {(entry.msgid, entry.msgid_plural or None): entry for entry in catalogue}
-    yield from (f"lacks {one!r}" for one, many in sorted(said - known.keys(), key=str))
-    yield from (f"nobody says {one!r}" for one, many in sorted(known.keys() - said, key=str))
+    yield from (f"lacks {one!r}" for one, _ in sorted(said - known.keys(), key=str))
+    yield from (f"nobody says {one!r}" for one, _ in sorted(known.keys() - said, key=str))
     for (one, many), entry in known.items():
         forms = [entry.msgstr] if many is None else [entry.msgstr_plural[n] for n in sorted(entry.msgstr_plural)]
         if entry.fuzzy or not all(forms) or (many is not None and len(forms) != 2):

@@ -187,6 +187,26 @@ def test_a_file_of_prompts_that_cannot_be_used_is_refused_in_one_line(
         Prompts.read(path)
 
 
+def test_each_of_several_pictures_of_a_conversation_is_shown_alone() -> None:
+    agent, backend = scripted("Shapes.", "A bill.", "Until May.", "Money.")
+    chat = agent.chat("c")
+    for picture, name in ((WALL, "wall"), (BILL, "bill")):
+        describe(picture, agent=agent, chat=chat, name=name)
+    assert [[each.name for each in prompt.pictures] for prompt in backend.prompts] == [["wall"], ["bill"]]
+    describe(BILL, agent=agent, chat=chat, about="Until when?")
+    assert asked(backend)[2].endswith("Until when? (@bill)")
+
+
+def test_a_part_is_described_alone_by_its_place() -> None:
+    agent, backend = scripted("A circle.")
+    made = describe(WALL, agent=agent, part="10 o'clock", name="wall")
+    assert (made.picture, made.title) == ("wall.zoom1", "A circle.")
+    (prompt,) = backend.prompts
+    assert [each.name for each in prompt.pictures] == ["wall.zoom1"]
+    with pytest.raises(InvalidInput, match=r"the place 'there' is not known; write it as 'top right'"):
+        describe(WALL, agent=agent, part="there")
+
+
 # Before any model
 
 

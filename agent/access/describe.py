@@ -56,6 +56,10 @@ class Description:
         """The text of a section; empty if there is none of that name."""
         return next((section.text for section in self.sections if section.name == name), "")
 
+    def with_section(self, section: Section) -> Description:
+        """The description with one section more."""
+        return replace(self, sections=(*self.sections, section))
+
     def to_json(self) -> dict[str, Any]:
         """Plain JSON with everything. Of the picture's file there is nothing in it but the name."""
         return {"text": self.text, **asdict(self)}
@@ -75,18 +79,27 @@ def describe(
     lang: str | None = None,
     name: str | None = None,
     chat: Chat | None = None,
+    part: str = "",
 ) -> Description:
     """Describe a picture.
 
     ``about`` is a question that is answered before, so that the description attends to it. ``prompt`` is asked in place
     of the prompts that looktwice brings, and "" shows the picture without a word; ``prompts`` changes those. Said in
-    ``lang``, else in the agent's language. With a ``chat`` picture and description are kept there, for questions that
+    ``lang``, else in the agent's language. ``part`` is a place, such as "top right" or "2 o'clock", of which alone it
+    is to speak. With a ``chat`` picture and description are kept there, for questions that
     follow; else nothing is kept. Raises PictureRejected for what is no picture, and the errors of `Chat.ask`.
     """
     from .describing import Describer
 
     describer = Describer(
-        agent, length=length, about=about, prompt=prompt, prompts=prompts, lang=lang or agent.lang, chat=chat
+        agent,
+        length=length,
+        about=about,
+        prompt=prompt,
+        prompts=prompts,
+        lang=lang or agent.lang,
+        chat=chat,
+        part=part,
     )
     telling = describer.tell([Image(source, name)])
     while True:
@@ -95,8 +108,3 @@ def describe(
         except StopIteration as end:
             descriptions: Sequence[Description] = end.value
             return descriptions[0]
-
-
-def with_section(description: Description, section: Section) -> Description:
-    """A description with one section more."""
-    return replace(description, sections=(*description.sections, section))

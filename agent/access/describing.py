@@ -15,12 +15,13 @@ from ..chat import Chat, Image
 from ..events import Answered, Event, Started, Text
 from ..words import words
 from .check import Fault, check_pixels, check_text
-from .describe import Description, Length, Section, with_section
+from .describe import Description, Length, Section
+from .describe_place import Place, added, mentioning, part_of
 from .describe_prompts import Prompts, filled
 from .describe_text import TextRead, read_text
 from .describe_title import LONGEST, title_of
 from .doubts import doubts_of
-from .places import placed
+from .places import box_of, placed
 from .sentences import shortened, split
 from .warnings import Warner
 
@@ -62,13 +63,14 @@ class Describer:
         prompts: Prompts | None = None,
         lang: str = "en",
         chat: Chat | None = None,
+        part: str = "",
         anyway: bool = False,
         settings: Mapping[str, Any] | None = None,
         cancel: threading.Event | None = None,
     ) -> None:
         """As for `describe`. ``anyway``: a model is asked about empty and blurred pictures, too.
 
-        ``settings`` go with every question, and ``cancel`` ends them all.
+        ``settings`` go with every question, and ``cancel`` ends them all. Raises InvalidInput for an unknown ``part``.
         """
         self._agent = agent
         self._length: Length = length
@@ -78,6 +80,7 @@ class Describer:
         self._lang = lang
         self._say = words(lang)
         self._chat = chat
+        self._box = box_of(part) if part else None
         self._anyway = anyway
         self._settings = dict(settings or {})
         self._cancel = cancel or threading.Event()
@@ -91,12 +94,13 @@ class Describer:
         made: list[Description] = []
         warner = Warner(self._lang, self._chat)
         for number, (image, picture) in enumerate(loaded, 1):
-            with _Place(self._agent, self._chat) as chat:
-                added = _added(chat, picture, image)
+            with Place(self._agent, self._chat) as chat:
+                there = added(chat, picture, image)
+                there = there if self._box is None else part_of(chat, there, self._box)
                 if len(loaded) > 1:
-                    say = self._say("Image {number} of {all}: {name}", number=number, all=len(loaded), name=added.name)
+                    say = self._say("Image {number} of {all}: {name}", number=number, all=len(loaded), name=there.name)
                     yield Line("picture", say)
-                made.append((yield from self._picture(chat, added, warner)))
+                made.append((yield from self._picture(chat, there, warner)))
             if self.finish != "stop":
                 break
         return made
@@ -210,14 +214,15 @@ class Describer:
         if is_limited:
             text = _fitting(text, _PARAGRAPH)
             yield Line("text", text)
-        made = with_section(self._doubted(made, answer), Section(name, heading, text))
+        made = self._doubted(made, answer).with_section(Section(name, heading, text))
         return replace(made, title=shortened(title_of(text), LONGEST)) if is_limited else made
 
     def _asked(
         self, chat: Chat, picture: NamedPicture, prompt: str, *, aloud: bool = False
     ) -> Generator[Told, None, Answer]:
-        question = filled(prompt, picture=picture.name, about=self._about) or f"@{picture.name}"
-        wanted = {"check": self._reads, **self._settings, "cancel": self._cancel}
+        question = mentioning(filled(prompt, picture=picture.name, about=self._about), picture, chat)
+        alone = {"strategy": "each"} if f"@{picture.name}" in question else {}
+        wanted = {"check": self._reads, **alone, **self._settings, "cancel": self._cancel}
         events = chat.stream(question, **wanted)
         said, may_change = "", False
         for event in events:
@@ -249,29 +254,7 @@ class Describer:
         yield Line("heading", heading)
         for line in lines:
             yield Line("text", line)
-        return with_section(made, Section("text", heading, "\n".join(lines)))
-
-
-class _Place:
-    """The conversation that a picture is described in: the one that was given, else one that is deleted again."""
-
-    def __init__(self, agent: Agent, chat: Chat | None) -> None:
-        self._given = chat
-        self._chat = chat or agent.chat()
-
-    def __enter__(self) -> Chat:
-        return self._chat
-
-    def __exit__(self, *_: object) -> None:
-        if self._given is None:
-            self._chat.delete()
-
-
-def _added(chat: Chat, picture: Picture, image: Image) -> NamedPicture:
-    """The picture in the conversation, under the name that it has there already."""
-    there = [each for each in chat.images if each.key == picture.key and not each.forgotten]
-    same = next((each for each in there if image.name in (None, each.name)), None)
-    return same or chat.add(picture, image.name)
+        return made.with_section(Section("text", heading, "\n".join(lines)))
 
 
 def _sentence(fault: Fault) -> str:

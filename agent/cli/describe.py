@@ -27,6 +27,7 @@ class DescribeOptions(options.AgentOptions, options.SettingOptions):
     prompt: str | None
     prompts: str | None
     show_prompts: bool
+    part: str
     anyway: bool
     chat: str | None
     as_json: bool
@@ -52,6 +53,7 @@ class DescribeOptions(options.AgentOptions, options.SettingOptions):
     help="A file with other prompts, as --show-prompts prints it. [env: LOOKTWICE_PROMPTS]",
 )
 @click.option("--show-prompts", is_flag=True, help="Print the prompts as a file to edit, and ask nothing.")
+@click.option("--part", default="", metavar="PLACE", help='Only a part, such as "top right" or "2 o\'clock".')
 @click.option("--anyway", is_flag=True, help="Also have empty and blurred pictures described.")
 @options.chat
 @options.agent_options
@@ -101,6 +103,7 @@ def _describe(pictures: tuple[str, ...], prompts: Prompts | None, given: Describ
             prompts=prompts,
             lang=given["lang"],
             chat=chat,
+            part=given["part"],
             anyway=given["anyway"],
             settings=options.settings(given),
             cancel=cancel,

@@ -180,7 +180,7 @@ class Describer:
 
     def _standing(self) -> Prompts:
         """The prompts that the checkpoint was trained on, else those in the language."""
-        own: Mapping[str, str] = getattr(self._agent.backend, "prompts", None) or {}
+        own: Mapping[str, str] = getattr(self._agent.backend, "own_prompts", None) or {}
         return Prompts.spoken(self._lang).changed(own, "of the checkpoint")
 
     def _focused(self, prompt: str, prompts: Prompts) -> str:

@@ -105,7 +105,7 @@ class LlavaBackend:
         return self.checkpoint.note
 
     @property
-    def prompts(self) -> Mapping[str, str]:
+    def own_prompts(self) -> Mapping[str, str]:
         """What the checkpoint was trained to be asked for a description; empty if it doesn't say."""
         return self.checkpoint.prompts
 

@@ -19,7 +19,7 @@ from shell import run
 from looktwice import Agent
 from looktwice.agent.access import Prompts, describe
 from looktwice.agent.access.describe_title import title_of
-from looktwice.agent.access.describing import Describer, Line
+from looktwice.agent.access.describing import Describer, Line, Word
 from looktwice.agent.access.sentences import shortened, split
 from looktwice.agent.backends import ScriptedBackend
 from looktwice.agent.chat import Image as Given
@@ -285,6 +285,19 @@ def test_whoever_listens_gets_the_words_of_standard_output(capsys: pytest.Captur
     assert "".join(heard) == capsys.readouterr().out == "Answer:\nUntil Friday, I think.\nA bottle.\n"
     assert heard[-7:-3] == ["Until ", "Friday, ", "I ", "think."]  # as they come
     assert made.title == "A bottle."
+
+
+def test_what_may_change_is_told_when_it_stands() -> None:
+    agent, _ = scripted("Until Friday.", "A bottle.")
+    agent.tools = []
+    assert any(isinstance(told, Word) for told in _told(agent, WALL, about="Still good?"))
+    with Agent(ScriptedBackend(["Until Friday.", "A bottle."]), memory=":memory:", tools=["zoom"]) as looking:
+        told = list(_told(looking, WALL, about="Still good?", settings={"look_again": False}))
+    assert [each for each in told if isinstance(each, Line | Word)] == [
+        Line("heading", "Answer"),
+        Line("text", "Until Friday."),
+        Line("title", "A bottle."),
+    ]
 
 
 def test_what_is_stopped_leaves_nothing_behind() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import threading
 from collections.abc import Generator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 
@@ -12,7 +13,8 @@ from ...memory import NamedPicture, Picture
 from ..agent import Agent
 from ..answer import Answer
 from ..chat import Chat, Image
-from ..events import Answered, Event, Started, Text
+from ..events import Answered, Event, Text
+from ..standing import standing_tools
 from ..words import words
 from .check import Fault, check_pixels, check_text
 from .describe import Description, Length, Section
@@ -190,13 +192,13 @@ class Describer:
         self, chat: Chat, picture: NamedPicture, made: Description, prompts: Prompts
     ) -> Generator[Told, None, Description]:
         """The title: asked for once more if it is too long, then cut."""
-        answer = yield from self._asked(chat, picture, self._focused(prompts.title, prompts))
-        title, made = title_of(answer.text), self._doubted(made, answer)
+        answer, before = (yield from self._asked(chat, picture, self._focused(prompts.title, prompts))), made
+        title, made = title_of(answer.text), self._doubted(before, answer)
         if len(title) > LONGEST and prompts.shorter and self.finish == "stop":
             answer = yield from self._asked(chat, picture, prompts.shorter)
             shorter = title_of(answer.text)
             if shorter and len(shorter) < len(title):
-                title, made = shorter, self._doubted(replace(made, uncertain=()), answer)
+                title, made = shorter, self._doubted(before, answer)
         title = shortened(title, LONGEST)
         yield Line("title", title)
         return replace(made, title=title)
@@ -208,11 +210,11 @@ class Describer:
         if heading:
             yield Line("heading", heading)
         is_limited = name == "description" and self._prompt is None
-        asking = self._asked(chat, picture, prompt, aloud=not is_limited)
-        answer = yield from asking
+        answer = yield from self._asked(chat, picture, prompt, aloud=not is_limited)
         text = answer.text.strip()
         if is_limited:
             text = _fitting(text, _PARAGRAPH)
+        if is_limited or self._may_look(chat):
             yield Line("text", text)
         made = self._doubted(made, answer).with_section(Section(name, heading, text))
         return replace(made, title=shortened(title_of(text), LONGEST)) if is_limited else made
@@ -222,26 +224,25 @@ class Describer:
     ) -> Generator[Told, None, Answer]:
         question = mentioning(filled(prompt, picture=picture.name, about=self._about), picture, chat)
         alone = {"strategy": "each"} if f"@{picture.name}" in question else {}
-        wanted = {"check": self._reads, **alone, **self._settings, "cancel": self._cancel}
-        events = chat.stream(question, **wanted)
-        said, may_change = "", False
-        for event in events:
-            match event:
-                case Started():
-                    may_change = bool(self._agent.tools)
-                    yield event
-                case Text(text):
-                    said += text
-                    if aloud and not may_change:
-                        yield Word(text)
-                case Answered(answer):
-                    if aloud and (may_change or not said.strip()):
-                        yield Word(answer.text)
-                    self.finish = answer.finish if answer.finish != "length" else "stop"
-                    return answer
-                case _:
-                    yield event
+        check = self._reads if self._agent.check is None else self._agent.check
+        wanted = {"check": check, **alone, **self._settings, "cancel": self._cancel}
+        aloud = aloud and not self._may_look(chat)
+        with closing(chat.stream(question, **wanted)) as events:
+            for event in events:
+                match event:
+                    case Text(text):
+                        if aloud:
+                            yield Word(text)
+                    case Answered(answer):
+                        self.finish = answer.finish if answer.finish != "length" else "stop"
+                        return answer
+                    case _:
+                        yield event
         raise RuntimeError("the agent's events ended without an answer")
+
+    def _may_look(self, chat: Chat) -> bool:
+        """Whether an answer may be taken back for a closer look."""
+        return bool(standing_tools(chat.turns) if self._agent.tools is None else self._agent.tools)
 
     def _doubted(self, made: Description, answer: Answer) -> Description:
         doubts = doubts_of(answer, self._agent.calibration(), self._say)

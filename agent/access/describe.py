@@ -7,13 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from ..agent import Agent
-from ..chat import Chat, Image
-from ..question import Source
 from .check import Fault
 from .describe_prompts import Prompts
+
+if TYPE_CHECKING:
+    from ..agent import Agent
+    from ..chat import Chat
+    from ..question import Source
 
 __all__ = ["Description", "Length", "Section", "describe"]
 
@@ -89,6 +91,7 @@ def describe(
     is to speak. With a ``chat`` picture and description are kept there, for questions that
     follow; else nothing is kept. Raises PictureRejected for what is no picture, and the errors of `Chat.ask`.
     """
+    from ..chat import Image
     from .describing import Describer
 
     describer = Describer(

@@ -61,7 +61,7 @@ def ask(question: str | None, **given: Unpack[AskOptions]) -> None:
 
     asked = _question(question, given)
     pictures = [options.read_picture(spec) for spec in given["images"]]
-    lines = Lines(is_plain(given["plain"]))
+    lines = Lines(is_plain(given["plain"]), given["lang"])
     with options.open_agent(given, lines) as agent, options.opened_chat(agent, given["chat"]) as chat:
         kept, cautions = _begin(chat, asked, given, lines), Cautions(chat, given["lang"], lines)
         asked = cautions.ask(asked) if asked is not None else None

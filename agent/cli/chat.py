@@ -37,7 +37,7 @@ def chat(**given: Unpack[ChatOptions]) -> None:
     from .repl import Repl
 
     pictures = [options.read_picture(spec) for spec in given["images"]]
-    lines = Lines(is_plain(given["plain"]))
+    lines = Lines(is_plain(given["plain"]), given["lang"])
     with options.open_agent(given, lines) as agent, options.opened_chat(agent, given["chat"]) as opened:
         repl = Repl(opened, lines, options.settings(given), echo=not sys.stdin.isatty())
         repl.begin(options.new_pictures(opened, pictures))

@@ -83,11 +83,12 @@ def describe(pictures: tuple[str, ...], **given: Unpack[DescribeOptions]) -> Non
 def _describe(pictures: tuple[str, ...], prompts: Prompts | None, given: DescribeOptions) -> int:
     from ..access.describing import Describer
     from ..chat import Image
+    from ..words import words
     from .follow import stopped_by_interrupt
     from .telling import shown
 
     read = [options.read_picture(spec) for spec in pictures]
-    lines = Lines(is_plain(given["plain"]))
+    lines = Lines(is_plain(given["plain"]), given["lang"])
     if given["chat"] is None:
         given["db"] = ":memory:"
     with (
@@ -112,10 +113,10 @@ def _describe(pictures: tuple[str, ...], prompts: Prompts | None, given: Describ
     if given["as_json"]:
         say_json([description.to_json() for description in made])
     if describer.finish == "cancelled":
-        lines.tell("status", "stopped")
+        lines.tell("status", words(given["lang"])("stopped"))
         return 130
     if describer.finish == "timeout":
-        lines.tell("error", "the time was over; give a longer --timeout")
+        lines.tell("error", words(given["lang"])("the time was over; give a longer --timeout"))
     return 0 if describer.finish == "stop" and all(description.title for description in made) else 1
 
 

@@ -14,14 +14,15 @@ from ...errors import InvalidInput, UnknownName
 from ...memory.parts import ToolCallPart
 from ..answer import Answer, Evidence
 from ..events import Answered, Called, Checked, Event, Notice, Paused, Returned, Started, Text
+from ..words import later, words
 from .output import Lines, answers
 
 if TYPE_CHECKING:
     from ...memory import Approval
     from ..chat import Chat
 
-LOADING = "loading the model"
-WORKING = "working"
+LOADING = later("loading the model")
+WORKING = later("working")
 _PATIENCE = 1.0
 _REMINDER = 30.0
 _THINGS = ("count", "side", "name")  # kinds of claims that need not be about text
@@ -94,9 +95,11 @@ class Progress:
                 return
             self._waited += seconds
             first = seconds == _PATIENCE
-            self._lines.tell(
-                "status", f"{self.doing}; Ctrl-C stops" if first else f"still {self.doing}, {self._waited:.0f} s"
-            )
+            say = words(self._lines.lang)
+            told = say("{doing}; Ctrl-C stops", doing=say(self.doing))
+            if not first:
+                told = say("still {doing}, {seconds} s", doing=say(self.doing), seconds=round(self._waited))
+            self._lines.tell("status", told)
             self._wait(_REMINDER)
 
 
@@ -217,7 +220,7 @@ def tell(event: Event, lines: Lines, known: Collection[str]) -> None:
     match event:
         case Started(model):
             if introduction(model) not in known:
-                lines.tell("status", introduction(model))
+                lines.tell("status", words(lines.lang)("{model} answers", model=model))
         case Called(call):
             lines.tell("tool", described(call))
         case Returned(call, text, images, error):

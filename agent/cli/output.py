@@ -81,9 +81,10 @@ def when(seconds: float) -> str:
 
 @dataclass(slots=True)
 class Lines:
-    """Labelled lines on standard error that never stand in the middle of a line of the answer."""
+    """Labelled lines on standard error that never stand in the middle of a line of the answer, in a language."""
 
     plain: bool = True
+    lang: str = "en"
     _open: bool = field(default=False, init=False)
 
     def tell(self, label: str, text: str) -> None:

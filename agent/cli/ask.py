@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import TYPE_CHECKING, Any, Unpack
 
 import click
@@ -67,9 +67,8 @@ def ask(question: str | None, **given: Unpack[AskOptions]) -> None:
         asked = cautions.ask(asked) if asked is not None else None
         with stopped_by_interrupt() as cancel:
             shown = options.new_pictures(chat, pictures)
-            cautions.see(shown)
             wanted = {**options.settings(given), "tool_choice": given["tool_choice"], "cancel": cancel}
-            events = _events(chat, asked, shown, given, wanted)
+            events = cautions.seen(_events(chat, asked, shown, given, wanted), shown)
             answer = follow(events, lines, quiet=given["as_json"])
         cautions.hear(asked or "", answer.text)
         if kept and answer.finish == "stop" and answer.text.strip() == kept.strip():
@@ -123,7 +122,7 @@ def _begin(chat: Chat, asked: str | None, given: AskOptions, lines: Lines) -> st
 
 def _events(
     chat: Chat, question: str | None, pictures: list[Image], given: AskOptions, wanted: dict[str, Any]
-) -> Iterator[Event]:
+) -> Generator[Event]:
     if question is not None:
         return chat.stream([*pictures, question], **wanted)
     return chat.stream_go_on(**wanted) if given["go_on"] else chat.stream_retry(**wanted)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import closing
 from typing import TYPE_CHECKING
 
+from ..events import Event, Started
 from .output import Lines
 
 if TYPE_CHECKING:
@@ -33,6 +35,14 @@ class Cautions:
             picture = Picture.load(image.source)
             for fault in check_pixels(picture.pixels(), lang=self._lang):
                 self._lines.tell("status", f"{image.name or picture.name}: {fault}")
+
+    def seen(self, events: Generator[Event], images: Sequence[Image]) -> Generator[Event]:
+        """The events of an answer; what is wrong with its pictures is told once it is sure to be asked."""
+        with closing(events):
+            for event in events:
+                if isinstance(event, Started):
+                    self.see(images)
+                yield event
 
     def ask(self, question: str) -> str:
         """The question with hours of a clock as places, which is told."""

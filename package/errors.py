@@ -10,6 +10,7 @@
     │   └── ModelMissing        there is no such checkpoint on this machine
     ├── ToolError               raised inside a tool: the model is shown the text
     │   └── BadArguments        the model wrote arguments that don't fit: it is asked to correct them
+    ├── SpeechError             no program speaks, or it failed
     └── MissingExtra            an optional part is not installed
 
 Each message is one line: what went wrong, the value in ``repr``, and what to do.
@@ -29,6 +30,7 @@ __all__ = [
     "ModelMissing",
     "PictureRejected",
     "PromptTooLong",
+    "SpeechError",
     "StoreError",
     "ToolError",
     "UnknownName",
@@ -88,6 +90,10 @@ class ToolError(LookTwiceError):
 
 class BadArguments(ToolError):
     """Arguments from a model that don't fit the tool's parameters."""
+
+
+class SpeechError(LookTwiceError):
+    """No program that speaks is installed, or it could not speak."""
 
 
 class MissingExtra(LookTwiceError, ImportError):

@@ -12,6 +12,7 @@ from ...errors import InvalidInput
 from . import options
 from .cautions import Cautions
 from .output import NOT_TEXT, Lines, is_plain, say, say_json
+from .speaking import SpeechOptions, opened_voice, speech_options
 
 if TYPE_CHECKING:
     from ..chat import Chat, Image
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 _LAST = 60  # characters of an answer that goes on
 
 
-class AskOptions(options.AgentOptions, options.SettingOptions):
+class AskOptions(options.AgentOptions, options.SettingOptions, SpeechOptions):
     """Everything that ``ask`` takes beside the question."""
 
     images: tuple[str, ...]
@@ -47,6 +48,7 @@ class AskOptions(options.AgentOptions, options.SettingOptions):
     help="Whether the model chooses to look, may not, or first has to with the tool NAME.",
 )
 @options.setting_options
+@speech_options
 @options.json
 @options.plain
 def ask(question: str | None, **given: Unpack[AskOptions]) -> None:
@@ -62,23 +64,31 @@ def ask(question: str | None, **given: Unpack[AskOptions]) -> None:
     asked = _question(question, given)
     pictures = [options.read_picture(spec) for spec in given["images"]]
     lines = Lines(is_plain(given["plain"]), given["lang"])
-    with options.open_agent(given, lines) as agent, options.opened_chat(agent, given["chat"]) as chat:
+    with (
+        opened_voice(given, given["lang"], lines) as voice,
+        options.open_agent(given, lines) as agent,
+        options.opened_chat(agent, given["chat"]) as chat,
+    ):
         kept, cautions = _begin(chat, asked, given, lines), Cautions(chat, given["lang"], lines)
         asked = cautions.ask(asked) if asked is not None else None
         with stopped_by_interrupt() as cancel:
             shown = options.new_pictures(chat, pictures)
             wanted = {**options.settings(given), "tool_choice": given["tool_choice"], "cancel": cancel}
+            if voice is not None:
+                voice.begin(cancel)
             events = cautions.seen(_events(chat, asked, shown, given, wanted), shown)
-            answer = follow(events, lines, quiet=given["as_json"])
-        cautions.hear(asked or "", answer.text)
-        if kept and answer.finish == "stop" and answer.text.strip() == kept.strip():
-            lines.tell("status", "the answer was whole already")
-            if not given["as_json"]:
-                say(answer.text)
-        if given["as_json"]:
-            say_json(answer.to_json())
-        if given["chat"] is None:
-            lines.tell("status", f"kept as conversation {chat.name!r} in {agent.memory.path}")
+            answer = follow(events, lines, quiet=given["as_json"], voice=voice)
+            cautions.hear(asked or "", answer.text)
+            if kept and answer.finish == "stop" and answer.text.strip() == kept.strip():
+                lines.tell("status", "the answer was whole already")
+                if not given["as_json"]:
+                    say(answer.text)
+            if given["as_json"]:
+                say_json(answer.to_json())
+            if given["chat"] is None:
+                lines.tell("status", f"kept as conversation {chat.name!r} in {agent.memory.path}")
+            if voice is not None:
+                voice.end()
     sys.exit(ended(answer, lines))
 
 

@@ -10,11 +10,12 @@ import click
 
 from . import options
 from .output import Lines, is_plain
+from .speaking import SpeechOptions, opened_voice, speech_options
 
 _HISTORY = 1000
 
 
-class ChatOptions(options.AgentOptions, options.SettingOptions):
+class ChatOptions(options.AgentOptions, options.SettingOptions, SpeechOptions):
     """Everything that ``chat`` takes."""
 
     images: tuple[str, ...]
@@ -27,6 +28,7 @@ class ChatOptions(options.AgentOptions, options.SettingOptions):
 @options.chat
 @options.agent_options
 @options.setting_options
+@speech_options
 @options.plain
 def chat(**given: Unpack[ChatOptions]) -> None:
     """Talk about pictures. Lines are questions, or commands that begin with a slash: /help lists them.
@@ -38,10 +40,14 @@ def chat(**given: Unpack[ChatOptions]) -> None:
 
     pictures = [options.read_picture(spec) for spec in given["images"]]
     lines = Lines(is_plain(given["plain"]), given["lang"])
-    with options.open_agent(given, lines) as agent, options.opened_chat(agent, given["chat"]) as opened:
-        repl = Repl(opened, lines, options.settings(given), echo=not sys.stdin.isatty())
+    with (
+        opened_voice(given, given["lang"], lines) as voice,
+        options.open_agent(given, lines) as agent,
+        options.opened_chat(agent, given["chat"]) as opened,
+    ):
+        repl = Repl(opened, lines, options.settings(given), echo=not sys.stdin.isatty(), voice=voice)
         repl.begin(options.new_pictures(opened, pictures))
-        if sys.stdin.isatty():
+        if sys.stdin.isatty() and not lines.plain:  # line editing redraws the line, with escape codes
             _remember_lines(Path(agent.memory.path))
         failed = repl.run()
     sys.exit(1 if failed and not sys.stdin.isatty() else 0)

@@ -19,6 +19,7 @@ from .output import Lines, answers
 
 if TYPE_CHECKING:
     from ...memory import Approval
+    from ..access.voice import Voice
     from ..chat import Chat
 
 LOADING = later("loading the model")
@@ -111,13 +112,15 @@ def follow(
     label: str = "",
     known: Collection[str] = (),
     loading: bool = True,
+    voice: Voice | None = None,
 ) -> Answer:
     """Show the events as they come, and return the answer.
 
     ``quiet``: none of its words on standard output. ``label`` stands before its first word. ``known`` are lines
     that were told before and aren't told again. ``loading``: until the model does something it is being loaded.
+    ``voice`` hears the words as well; whoever gave it ends it.
     """
-    words = _Words(lines, label, quiet=quiet)
+    words = _Words(lines, label, quiet=quiet, voice=voice)
     try:
         with Progress(lines, LOADING if loading else WORKING) as progress:
             for event in events:
@@ -141,13 +144,15 @@ class _Words:
     """The words of an answer on standard output.
 
     A terminal shows them as they come, and once more if others stand in the end. Whatever else reads standard output
-    gets only those that stand.
+    gets only those that stand, and so does a ``voice``: what was heard can't be taken back.
     """
 
-    def __init__(self, lines: Lines, label: str, *, quiet: bool) -> None:
+    def __init__(self, lines: Lines, label: str, *, quiet: bool, voice: Voice | None) -> None:
         self._lines = lines
         self._label = label
         self._quiet = quiet
+        self._voice = voice
+        self._may_change = False
         self._held = False
         self._said = ""
 
@@ -155,6 +160,7 @@ class _Words:
         """Show what an event says of the words."""
         match event:
             case Started():
+                self._may_change = event.may_change
                 self._held = event.may_change and not answers().isatty()
             case Called() | Checked(again=True):
                 self._said = ""
@@ -162,8 +168,11 @@ class _Words:
                 self._said += text
                 if not self._quiet and not self._held:
                     self._lines.answer(text, self._label)
+                if self._voice is not None and not self._may_change:
+                    self._voice.hear(text)
             case Answered(answer):
                 self._end(str(answer))
+                self._speak_end(str(answer))
             case _:
                 pass
 
@@ -174,6 +183,12 @@ class _Words:
         if standing and not self._quiet:
             self._lines.close()
             self._lines.answer(standing, self._label)
+
+    def _speak_end(self, standing: str) -> None:
+        """Say what was not said yet: all of an answer that could change, or the one that stands instead."""
+        heard = self._said.strip()
+        if self._voice is not None and (self._may_change or not standing.strip().endswith(heard)):
+            self._voice.hear(f"\n{standing}")
 
 
 @contextmanager

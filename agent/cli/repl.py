@@ -7,7 +7,7 @@ import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import redirect_stdout
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -30,6 +30,9 @@ from .follow import (
 )
 from .output import NOT_TEXT, Lines, answers, printable, say
 
+if TYPE_CHECKING:
+    from ..access.voice import Voice
+
 _COMMANDS = {
     "/add": "/add FILE [as NAME]: put a picture into the conversation",
     "/approve": "/approve ID: let a call that waits run, and go on",
@@ -48,12 +51,15 @@ _COMMANDS = {
 class Repl:
     """Reads lines until the end. ``echo``: the lines come from a pipe, so each is shown before it is answered."""
 
-    def __init__(self, chat: Chat, lines: Lines, settings: dict[str, Any], *, echo: bool) -> None:
-        """``settings`` go with every question."""
+    def __init__(
+        self, chat: Chat, lines: Lines, settings: dict[str, Any], *, echo: bool, voice: Voice | None = None
+    ) -> None:
+        """``settings`` go with every question; ``voice`` says every answer."""
         self._chat = chat
         self._lines = lines
         self._settings = settings
         self._echo = echo
+        self._voice = voice
         self._over = False
         self._known: tuple[str, ...] = ()
         self._cautions = Cautions(chat, chat.agent.lang, lines)
@@ -128,8 +134,14 @@ class Repl:
     def _ask(self, begin: Callable[[dict[str, Any]], Iterator[Event]], question: str = "") -> None:
         label = "assistant: " if self._lines.plain else ""
         with stopped_by_interrupt() as cancel, tool_advised():
+            if self._voice is not None:
+                self._voice.begin(cancel)
             events = begin({**self._settings, "cancel": cancel})
-            answer = follow(events, self._lines, label=label, known=self._known, loading=not self._known)
+            answer = follow(
+                events, self._lines, label=label, known=self._known, loading=not self._known, voice=self._voice
+            )
+            if self._voice is not None:
+                self._voice.end()
         self._known = (introduction(answer.model), self._chat.agent.backend.note)
         ended(answer, self._lines)
         self._cautions.hear(question, answer.text)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 import re
 import runpy
+import shutil
+import wave
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -84,8 +86,8 @@ def test_hooks_see_every_step_and_refuse_the_private_picture(play: Play) -> None
     assert "refused: the call was refused: diary is private" in said[half:]
 
 
-def test_read_aloud_says_every_row_and_the_doubts(play: Play) -> None:
-    said = play("read_aloud.py")
+def test_read_letter_says_every_row_and_the_doubts(play: Play) -> None:
+    said = play("read_letter.py")
     assert [line.replace(", uncertain", "") for line in said] == [
         "Picture 1 of 2: bill, tall, 480 by 640 pixels.",
         "Text 1: CORNER CAFE.",
@@ -102,11 +104,20 @@ def test_read_aloud_says_every_row_and_the_doubts(play: Play) -> None:
     ]
 
 
-def test_read_aloud_takes_pictures_and_a_question(play: Play) -> None:
+def test_read_letter_takes_pictures_and_a_question(play: Play) -> None:
     play("drawing.py")
-    said = play("read_aloud.py", "--ask", "What colour is the circle in @door?", "door.jpg")
+    said = play("read_letter.py", "--ask", "What colour is the circle in @door?", "door.jpg")
     assert said[0] == "Picture 1 of 1: door, square, 576 by 576 pixels."
     assert "Answer: yellow. The model is sure." in said
+
+
+def test_read_letter_writes_what_it_says_as_sound(play: Play) -> None:
+    if shutil.which("espeak-ng") is None:
+        pytest.skip("needs a program: apt install espeak-ng")
+    play("drawing.py")
+    said = play("read_letter.py", "--speak-to", "letter.wav", "bill.png")
+    with wave.open("letter.wav", "rb") as sound:
+        assert sound.getnframes() / sound.getframerate() > len(said)  # each line takes a second and more
 
 
 def test_the_gallery_asks_and_draws(play: Play) -> None:
@@ -133,10 +144,10 @@ def test_a_typed_total_is_checked_without_a_model(play: Play) -> None:
     ]
 
 
-def test_read_aloud_fails_in_one_line(play: Play, capsys: pytest.CaptureFixture[str]) -> None:
+def test_read_letter_fails_in_one_line(play: Play, capsys: pytest.CaptureFixture[str]) -> None:
     Path("not.png").write_text("words", encoding="utf-8")
     with pytest.raises(AssertionError, match=r"^Error: "):
-        play("read_aloud.py", "not.png")
+        play("read_letter.py", "not.png")
 
 
 def test_an_agent_of_langchain_looks_closer_and_its_events_say_so(play: Play) -> None:

@@ -173,13 +173,18 @@ def test_looks_evidence_and_cost_are_shown(receipts: Memory) -> None:
     ]
 
 
-def test_headings_follow_the_conversation(receipts: Memory) -> None:
+def test_every_message_has_one_heading(receipts: Memory) -> None:
     page = render(receipts, "receipts")
     headings = [
         (level, re.sub(r"<time.*?</time>|<.*?>", "", text).strip())
         for level, text in re.findall(r"<h(\d)[^>]*>(.*?)</h\d>", page)
     ]
-    assert headings == [("1", "receipts"), ("2", "Question 1"), ("2", "Answer 1 pocket"), ("3", "Look 1: zoom")]
+    assert headings == [("1", "receipts"), ("2", "Question 1"), ("2", "Answer 1 pocket")]
+
+
+def test_tools_are_in_details_that_stand_open(receipts: Memory) -> None:
+    details = read(render(receipts, "receipts")).all("details")
+    assert [("open" in found, found.get("class")) for found in details] == [(False, None), (True, "look"), (False, None)]
 
 
 def test_whatever_stands_in_a_conversation_is_only_text(memory: Memory) -> None:

@@ -9,12 +9,15 @@ print(fault.said, fault.advice)
 from __future__ import annotations
 
 from .check import Fault, FaultKind, check, check_pixels
+from .compare import Comparison, Difference, compare
 from .describe import Description, Length, Section, describe
 from .describe_prompts import Prompts
 from .reading import Transcript, read
 
 __all__ = [
+    "Comparison",
     "Description",
+    "Difference",
     "Fault",
     "FaultKind",
     "Length",
@@ -23,6 +26,7 @@ __all__ = [
     "Transcript",
     "check",
     "check_pixels",
+    "compare",
     "describe",
     "read",
 ]

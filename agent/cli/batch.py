@@ -64,8 +64,8 @@ def batch(question: str, source: tuple[str, ...], **given: Unpack[BatchOptions])
     from .follow import stopped_by_interrupt
 
     lines = Lines(is_plain(given["plain"]))
-    with stopped_by_interrupt() as cancel:
-        summary = _asked(question, source, given, {"cancel": cancel, "on_progress": Meter(lines)})
+    with stopped_by_interrupt() as cancel, Meter(lines) as meter:
+        summary = _asked(question, source, given, {"cancel": cancel, "on_progress": meter})
     for row, error in summary.errors:
         lines.tell("status", f"no answer for {row}: {error}")
     if given["as_json"]:

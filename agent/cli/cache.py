@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .output import say, say_json, say_table
+from .output import Lines, say, say_json, say_table
 
 if TYPE_CHECKING:
     from ..backends.reuse.folder import CacheFolder, Part
@@ -45,7 +45,10 @@ def cache(folder: str, verify: bool, clear: bool, as_json: bool) -> None:
 
 
 def _verify(opened: CacheFolder, as_json: bool) -> None:
-    count, damaged = opened.verify()
+    from .follow import Progress
+
+    with Progress(Lines(), "checking"):
+        count, damaged = opened.verify()
     if as_json:
         say_json({"files": count, "damaged": [str(file) for file in damaged]})
     else:

@@ -65,7 +65,7 @@ def calibrate(data: str, **given: Unpack[CalibrateOptions]) -> None:
 
     lines = Lines(is_plain(given["plain"]))
     backend = options.open_model(given)
-    with closing(backend), Memory(given["db"]) as memory, stopped_by_interrupt() as cancel:
+    with closing(backend), Memory(given["db"]) as memory, stopped_by_interrupt() as cancel, Meter(lines) as meter:
         report = calibrate_on(
             data,
             backend,
@@ -77,7 +77,7 @@ def calibrate(data: str, **given: Unpack[CalibrateOptions]) -> None:
             out=given["out"],
             seed=given["seed"],
             cancel=cancel,
-            progress=Meter(lines),
+            progress=meter,
         )
         if given["as_json"]:
             say_json(asdict(report) | {"calibration": report.calibration.model_dump()})

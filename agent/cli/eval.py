@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ..backends import Backend
     from ..eval import Evaluation
 
-_EVERY = 5.0  # seconds between two lines of progress
+_EVERY = 5.0  # seconds between two lines of progress, where they are seen and not heard
 
 
 class EvalOptions(options.ModelOptions):
@@ -81,8 +81,8 @@ def eval(data: str | None, **given: Unpack[EvalOptions]) -> None:
     if report is not None and not report.absolute().parent.is_dir():
         raise InvalidInput(f"no folder {str(report.parent)!r} for the report; make it, or choose another file")
     lines = Lines(is_plain(given["plain"]))
-    with stopped_by_interrupt() as cancel:
-        found = _measured(data, given, Meter(lines), cancel)
+    with stopped_by_interrupt() as cancel, Meter(lines) as meter:
+        found = _measured(data, given, meter, cancel)
     for refused in found.refused:
         lines.tell("status", f"not asked: {refused}")
     if report is not None:
@@ -95,19 +95,37 @@ def eval(data: str | None, **given: Unpack[EvalOptions]) -> None:
 
 
 class Meter:
-    """Says how far a run is, at most every few seconds."""
+    """Says how far a run is: every few seconds, in plain lines every 30, also while nothing gets done.
+
+    Used with ``with``, around all that takes time; called with how many of how many answers there are.
+    """
 
     def __init__(self, lines: Lines) -> None:
+        from .follow import LOADING, REMINDER, Progress
+
         self._lines = lines
         self._began = self._last = time.monotonic()
         self._first: int | None = None
+        self._patience = REMINDER
+        self._every = REMINDER if lines.plain else _EVERY
+        self._progress = Progress(lines, LOADING)
+
+    def __enter__(self) -> Meter:
+        self._progress.watch()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.rest()
 
     def __call__(self, done: int, total: int) -> None:
         """Told how many of how many answers there are."""
         now = time.monotonic()
         if self._first is None:  # what came before may have been there already, or loaded the model
             self._first, self._began = done, now
-        if now - self._last < _EVERY and done < total:
+        if done > self._first:
+            self._progress.doing = f"working on answer {done + 1} of {total}"
+        self._progress.watch(self._patience)
+        if now - self._last < self._every and done < total:
             return
         self._last = now
         made, took = done - self._first, now - self._began

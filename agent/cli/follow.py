@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 LOADING = later("loading the model")
 WORKING = later("working")
 _PATIENCE = 1.0
-_REMINDER = 30.0
+REMINDER = 30.0
+"""Seconds after which somebody who can't see that work goes on is told."""
 _THINGS = ("count", "side", "name")  # kinds of claims that need not be about text
 
 
@@ -77,12 +78,12 @@ class Progress:
                 self._timer.cancel()
             self._timer = None
 
-    def watch(self) -> None:
-        """Begin to wait."""
+    def watch(self, patience: float = _PATIENCE) -> None:
+        """Begin to wait; the first line comes after so many seconds."""
         self.rest()
         with self._lock:
             self._waited = 0.0
-            self._wait(_PATIENCE)
+            self._wait(patience)
 
     def _wait(self, seconds: float) -> None:
         """Remind after so many seconds; the lock is held."""
@@ -101,7 +102,7 @@ class Progress:
             if not first:
                 told = say("still {doing}, {seconds} s", doing=say(self.doing), seconds=round(self._waited))
             self._lines.tell("status", told)
-            self._wait(_REMINDER)
+            self._wait(REMINDER)
 
 
 def follow(

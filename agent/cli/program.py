@@ -30,6 +30,7 @@ COMMANDS = {
     "calibrate": ("calibrate", "Fit when an answer of a model is doubtful."),
     "chat": ("chat", "Talk about pictures, line by line."),
     "check": ("check", "Say what is wrong with pictures: dark, blurred, text cut off."),
+    "compare": ("compare", "Say what differs between two pictures of the same thing."),
     "delete": ("history", "Delete a conversation with its turns and pictures."),
     "describe": ("describe", "Describe pictures for somebody who can't see them."),
     "doctor": ("doctor", "Say what is installed, what is missing and how to get it."),

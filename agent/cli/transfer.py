@@ -12,7 +12,7 @@ import click
 
 from ...errors import InvalidInput
 from . import options
-from .output import say, say_json
+from .output import Lines, say, say_json
 
 
 @click.command(short_help="Write a conversation with its pictures to one zip file.")
@@ -24,9 +24,12 @@ def export(chat: str, output: str | None, db: str | None) -> None:
 
     Pictures are written as they were given, with whatever a camera wrote into them, such as the place.
     """
+    from .follow import Progress
+
     with options.open_memory(db) as memory:
         target = new_file(output, memory.conversations.get(chat).name, ".zip")
-        memory.export(chat, target)
+        with Progress(Lines(), "exporting"):
+            memory.export(chat, target)
     say(str(target))
 
 
@@ -38,12 +41,13 @@ def export(chat: str, output: str | None, db: str | None) -> None:
 def import_(file: str, name: str | None, db: str | None, as_json: bool) -> None:
     """Read a conversation with its pictures from FILE."""
     from ...memory import Memory
+    from .follow import Progress
 
     if not os.path.isfile(file):
         raise InvalidInput(f"no file {file!r}; give a zip file that looktwice export wrote")
     if not zipfile.is_zipfile(file):
         raise InvalidInput(f"{file!r} is not a zip file; give one that looktwice export wrote")
-    with Memory(db) as memory:
+    with Memory(db) as memory, Progress(Lines(), "importing"):
         made = memory.import_(file, name=name)
     if as_json:
         say_json(made._asdict())
@@ -56,7 +60,9 @@ def import_(file: str, name: str | None, db: str | None, as_json: bool) -> None:
 @options.json
 def verify(db: str | None, as_json: bool) -> None:
     """Read everything that is kept and check it. Exit status 1 if something is damaged; nothing is changed."""
-    with options.open_memory(db) as memory:
+    from .follow import Progress
+
+    with options.open_memory(db) as memory, Progress(Lines(), "checking"):
         damage = memory.verify()
     if as_json:
         say_json([asdict(item) for item in damage])

@@ -75,7 +75,8 @@ class Script:
         written = element("p", element("code", f"{call.tool}({values})", dir="ltr"))
         result = results.get(call.id)
         body = [_note("It has no result.")] if result is None else self._result(*result)
-        return element("section", element("h3", f"Look {number}: {call.tool}"), written, *body, class_="look")
+        summary = element("summary", f"Look {number}: {call.tool}")
+        return element("details", summary, written, *body, class_="look", open=True)
 
     def _result(self, turn: Turn, result: ToolResultPart) -> list[Safe]:
         text = f"Error: {result.text}" if result.error else result.text

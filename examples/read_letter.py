@@ -1,6 +1,6 @@
-"""Pictures as plain labelled lines, in the order and the words that a screen reader speaks well.
+"""A letter, or any picture with text, in plain lines that are spoken well, and aloud if wanted.
 
-    python examples/read_aloud.py [--ask QUESTION] [PICTURE ...]
+    python examples/read_letter.py [--speak] [--speak-to FILE.wav] [--ask QUESTION] [PICTURE ...]
 
 For each picture: its size, the text that OCR reads in it, line by line, with a word of warning at uncertain lines; then
 the model's answer to the question, and how sure it is. Without arguments it draws two pictures and asks about one.
@@ -12,11 +12,13 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator
+from contextlib import nullcontext
 from typing import Any
 
 from drawing import bill, scene
 
 from looktwice import Agent, Chat, LookTwiceError
+from looktwice.agent.access.voice import Voice
 from looktwice.memory import NamedPicture
 from looktwice.tools import View
 from looktwice.tools.ocr.tool import ocr
@@ -25,12 +27,18 @@ QUESTION = "What colour is the circle in @wall?"
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description="Speak of pictures in plain lines.")
+    parser = argparse.ArgumentParser(description="Read letters and other pictures in plain lines, or aloud.")
     parser.add_argument("pictures", nargs="*", metavar="PICTURE")
     parser.add_argument("--ask", metavar="QUESTION", help="what to ask about them")
+    parser.add_argument("--speak", action="store_true", help="say it aloud as well")
+    parser.add_argument("--speak-to", metavar="FILE.wav", help="write it as sound as well")
     given = parser.parse_args(arguments)
+    is_spoken = given.speak or given.speak_to
     try:
-        with Agent("pocket", memory=":memory:") as agent:
+        with (
+            Agent("pocket", memory=":memory:") as agent,
+            Voice(aloud=given.speak, file=given.speak_to) if is_spoken else nullcontext() as voice,
+        ):
             chat = agent.chat("aloud")
             for path in given.pictures:
                 chat.add(path)
@@ -38,10 +46,14 @@ def main(arguments: list[str] | None = None) -> int:
                 chat.add(bill(), "bill")
                 chat.add(scene("red circle at top left", "blue square at bottom right"), "wall")
             for line in spoken(chat, given.ask or (None if given.pictures else QUESTION)):
-                print(line)
+                print(line, flush=True)
+                if voice is not None:
+                    voice.hear(f"{line}\n")
     except LookTwiceError as error:
         print(f"Error: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:  # the voice is silent by now
+        return 130
     return 0
 
 

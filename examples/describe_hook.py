@@ -18,26 +18,29 @@ import sys
 from PIL import Image, ImageGrab
 
 from looktwice import Agent, LookTwiceError
-from looktwice.agent.access.describe import describe
+from looktwice.agent.access import check
 from looktwice.memory import Picture
+
+QUESTION = "Describe @picture."
 
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Say in one line what a picture shows.")
     parser.add_argument("file", nargs="?", help="a picture; - is standard input; else the clipboard")
-    parser.add_argument("--ask", default="", metavar="QUESTION", help="what is to be said first")
+    parser.add_argument("--ask", default=QUESTION, help="what is asked about @picture")
     parser.add_argument("--model", default="pocket", help="a model's name or folder")
     given = parser.parse_args(arguments)
     try:
+        picture = taken(given.file)
+        if faults := check(picture):
+            raise LookTwiceError("; ".join(map(str, faults)))
         with Agent(given.model, memory=":memory:") as agent:
-            made = describe(taken(given.file), agent=agent, about=given.ask)
+            chat = agent.chat()
+            chat.add(picture, "picture")
+            print(" ".join(f"Could be: {chat.ask(given.ask)}".split()))
     except LookTwiceError as error:
         print(f"No description: {error}")
         return 1
-    if not made.text:
-        print(f"No description: {'; '.join(map(str, made.faults))}")
-        return 1
-    print(" ".join(f"Could be: {made.text} {' '.join(made.uncertain)} {' '.join(made.warnings)}".split()))
     return 0
 
 

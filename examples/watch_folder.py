@@ -17,10 +17,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from looktwice import Agent, LookTwiceError
-from looktwice.agent.access.describe import describe
+from looktwice.agent.access import check
 
 KINDS = {".avif", ".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
 LIST = "alternatives.txt"
+QUESTION = "Describe @picture."
 EVERY = 2.0  # seconds between two looks into the folder
 
 
@@ -71,15 +72,15 @@ def listed(review: Path) -> set[str]:
 
 
 def alternative(picture: Path, agent: Agent) -> str:
-    """A text of at most 125 characters, or what is wrong with the picture, on one line."""
+    """The model's words about a picture, or what is wrong with it, on one line."""
     try:
-        made = describe(picture, agent=agent)
+        if faults := check(picture):
+            return f"[{'; '.join(map(str, faults))}]"
+        chat = agent.chat(picture.name)
+        chat.add(picture, "picture")
+        return " ".join(str(chat.ask(QUESTION)).split())
     except LookTwiceError as error:
         return f"[{error}]"
-    if not made.title:
-        return f"[{'; '.join(map(str, made.faults)) or 'no text was found for it'}]"
-    doubts = f" [uncertain: {' '.join(made.uncertain)}]" if made.uncertain else ""
-    return " ".join(f"{made.title}{doubts}".split())
 
 
 if __name__ == "__main__":

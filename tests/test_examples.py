@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from PIL import Image
+from scenes import scene
 from shell import run
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -118,6 +119,35 @@ def test_read_letter_writes_what_it_says_as_sound(play: Play) -> None:
     said = play("read_letter.py", "--speak-to", "letter.wav", "bill.png")
     with wave.open("letter.wav", "rb") as sound:
         assert sound.getnframes() / sound.getframerate() > len(said)  # each line takes a second and more
+
+
+def test_a_watched_folder_gets_texts_for_review_and_keeps_what_was_reviewed(play: Play) -> None:
+    folder = Path("photos")
+    folder.mkdir()
+    scene(("red", "circle", "top left")).save(folder / "a.png")
+    (folder / "alternatives.txt").write_text("a.png\tA red ball\n", encoding="utf-8")
+    Image.new("RGB", (300, 300), "black").save(folder / "b.jpg")
+    scene(("blue", "square", "centre")).save(folder / "c.png")
+    (folder / "d.png").write_text("no picture", encoding="utf-8")
+    said = play("watch_folder.py", "photos", "--once")
+    assert [line.partition("\t")[0] for line in said] == ["? b.jpg", "? c.png", "? d.png"]
+    assert said[0].partition("\t")[2].startswith("[the picture is black; ")
+    assert "blue" in said[1]
+    assert said[2].partition("\t")[2].startswith("[")
+    assert (folder / "alternatives.txt").read_text(encoding="utf-8").splitlines() == ["a.png\tA red ball", *said]
+    assert play("watch_folder.py", "photos", "--once") == []
+
+
+def test_the_hook_says_one_line_whatever_it_is_given(play: Play, capsys: pytest.CaptureFixture[str]) -> None:
+    scene(("red", "circle", "top left")).save("a.png")
+    (said,) = play("describe_hook.py", "a.png", "--ask", "What colour is the circle in @picture?")
+    assert said == "Could be: red"
+    Image.new("RGB", (300, 300), "black").save("b.png")
+    for wrong in ("b.png", "nowhere.png"):
+        hook: dict[str, Any] = runpy.run_path(str(EXAMPLES / "describe_hook.py"))
+        assert hook["main"]([wrong]) == 1
+        (line,) = capsys.readouterr().out.splitlines()
+        assert line.startswith("No description: ")
 
 
 def test_the_gallery_asks_and_draws(play: Play) -> None:

@@ -194,10 +194,11 @@ class Chat:
     def forget(self, name: str) -> list[str]:
         """Remove a picture and its crops, their bytes too if nothing else needs them; the turns stay.
 
-        What was computed from them is dropped, too, in memory and in the cache folder.
+        What was computed from them is dropped, too, in memory and in the cache folder, also if they were forgotten
+        before.
         """
         gone = self.memory.pictures.forget(self._id, name)
-        self.agent.uncompute(picture.key for picture in self.images if picture.name in gone)
+        self.agent.uncompute(self.memory.pictures.family(self._id, name))
         return gone
 
     def prompt(self, question: Asked | None = None, *, tools: Iterable[ToolLike] | None = None) -> list[Row]:

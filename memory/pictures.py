@@ -191,6 +191,17 @@ class Pictures:
             sweep(self._db)
         return [row[1] for row in rows]
 
+    def family(self, conversation: Conversation | str, name: str) -> set[str]:
+        """The keys of a picture and of the crops made of it in this conversation, forgotten or not."""
+        where = conversation_id(self._db, conversation)
+        rows = self._db.rows(
+            "WITH RECURSIVE down (key) AS (SELECT ?"
+            " UNION SELECT pictures.key FROM down JOIN pictures ON pictures.parent = down.key)"
+            " SELECT DISTINCT picture FROM names WHERE conversation = ? AND picture IN (SELECT key FROM down)",
+            (self.get(conversation, name).key, where),
+        )
+        return {key for (key,) in rows}
+
     def _get(self, conversation: int, name: str) -> NamedPicture:
         row = self._db.row(f"{_NAMED} AND n.folded = ?", (conversation, fold(name)))
         if row is None:

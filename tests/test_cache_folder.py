@@ -393,8 +393,31 @@ def test_an_agent_goes_on_in_a_new_process_and_forgets_when_told(
     with Agent("pocket", memory=file, device="cpu", cache=folder) as agent:
         second = agent.chat("a").ask("Where is the circle in @a?")
     assert (first.usage.reused, second.usage.reused) == (0, first.usage.prompt + first.usage.output)
-    monkeypatch.setenv("LOOKTWICE_CACHE", str(folder))
+    monkeypatch.delenv("LOOKTWICE_CACHE", raising=False)
+    assert run(f"looktwice fork --chat a --name b --db {file}").status == 0
     assert run(f"looktwice forget a --chat a --db {file}").status == 0
+    monkeypatch.setenv("LOOKTWICE_CACHE", str(folder))
+    assert run(f"looktwice delete a --yes --db {file}").status == 0
+    assert files(folder) != []  # the fork has the picture still
+    assert run(f"looktwice forget a --chat b --db {file} --cache ''").status == 0
+    assert files(folder) != []  # forgotten without its cache folder
+    assert "forgotten already" in run(f"looktwice forget a --chat b --db {file}").stderr
+    assert files(folder) == []
+
+
+def test_deleting_a_conversation_removes_what_was_computed_from_its_pictures(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import scenes
+
+    file = str(tmp_path / "a.db")
+    with Agent("pocket", memory=file, device="cpu", cache=folder) as agent:
+        chat = agent.chat("a")
+        chat.add(scenes.scene(("red", "circle", "top left")), "a")
+        chat.ask("What colour is the circle in @a?")
+    assert files(folder) != []
+    monkeypatch.setenv("LOOKTWICE_CACHE", str(folder))
+    assert run(f"looktwice delete a --yes --db {file}").status == 0
     assert files(folder) == []
 
 

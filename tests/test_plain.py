@@ -9,7 +9,7 @@ import select
 import signal
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from fcntl import ioctl
 from pathlib import Path
@@ -59,7 +59,7 @@ class Terminal:
 
 
 @contextmanager
-def terminal(*arguments: str, environment: Mapping[str, str]) -> Iterator[Terminal]:
+def terminal(*arguments: str, environment: Mapping[str, str]) -> Generator[Terminal]:
     kept = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "ACCESSIBLE", "TERM")}
     pid, screen = pty.fork()
     if pid == 0:

@@ -25,6 +25,7 @@ __all__ = ["Array", "Overlay", "lay_over", "placed"]
 
 Array: TypeAlias = NDArray[Any]
 
+_OPENCV: Any = cv2  # its stubs miss features, masks that are None, and results that are
 _LONGEST = 1600  # pixels of the longer side at which pictures are compared
 _FEATURE_SIDE = 800  # pixels of the longer side for features
 _SIDES = (80, 240, 800)  # and for each step on the pixels: the coarser, the farther it sees
@@ -147,7 +148,7 @@ def _contrasting(first: Array, second: Array) -> tuple[Array, Array]:
 
 def _by_features(one: Array, other: Array) -> list[Array]:
     (one, one_back), (other, other_back) = _reduced(one, _FEATURE_SIDE), _reduced(other, _FEATURE_SIDE)
-    finder = cv2.SIFT_create(nfeatures=1500)
+    finder = _OPENCV.SIFT_create(nfeatures=1500)
     (points, marks), (others, other_marks) = (finder.detectAndCompute(each, None) for each in (one, other))
     if marks is None or other_marks is None or min(len(points), len(others)) < _MATCHES:
         return []
@@ -157,7 +158,7 @@ def _by_features(one: Array, other: Array) -> list[Array]:
         return []
     source = np.array([points[match.queryIdx].pt for match in good], np.float32)
     target = np.array([others[match.trainIdx].pt for match in good], np.float32)
-    found, agree = cv2.estimateAffinePartial2D(source, target, method=cv2.RANSAC, ransacReprojThreshold=2.0)
+    found, agree = _OPENCV.estimateAffinePartial2D(source, target, method=cv2.RANSAC, ransacReprojThreshold=2.0)
     if found is None or int(agree.sum()) < _MATCHES:
         return []
     whole = _chained(other_back, _chained(found, cv2.invertAffineTransform(one_back)))
@@ -208,7 +209,7 @@ def _at(one: Array, other: Array, guess: Array, side: int) -> tuple[Array, Array
 def _moved(one: Array, other: Array, start: Array, motion: int, mask: Array | None = None) -> Array:
     """The transform (2 x 3, float32) that correlates best near ``start``."""
     try:
-        return cv2.findTransformECC(one, other, start.copy(), motion, _STOP, mask, 5)[1]
+        return _OPENCV.findTransformECC(one, other, start.copy(), motion, _STOP, mask, 5)[1]
     except cv2.error:  # there is no way to a maximum: pictures without detail, or of other things
         return start
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Collection
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -42,6 +43,15 @@ def cache(folder: str, verify: bool, clear: bool, as_json: bool) -> None:
         _verify(opened, as_json)
     else:
         _list(opened.parts(), as_json)
+
+
+def uncache(folder: str | None, keys: Collection[str]) -> None:
+    """Delete what a cache folder, if there is one, has of the pictures with these keys."""
+    from ..backends.reuse.folder import CacheFolder
+
+    opened = CacheFolder(folder) if folder else None
+    if opened is not None and opened.path.is_dir():
+        opened.forget(set(keys))
 
 
 def _verify(opened: CacheFolder, as_json: bool) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from . import options
+from .cache import uncache
 from .output import Lines, say, say_json, say_table, when
 
 if TYPE_CHECKING:
@@ -77,11 +78,12 @@ def fork(chat: str, at: int | None, name: str | None, db: str | None, as_json: b
 @click.argument("name")
 @click.option("-y", "--yes", is_flag=True, help="Don't ask first.")
 @options.db
+@options.cache
 @options.json
-def delete(name: str, yes: bool, db: str | None, as_json: bool) -> None:
+def delete(name: str, yes: bool, db: str | None, cache: str | None, as_json: bool) -> None:
     """Delete the conversation NAME: its turns, and the pictures that no other conversation has.
 
-    Turns that a fork shares stay with the fork. This can't be undone; export it first to keep a copy.
+    What a cache folder has of these pictures goes as well. Turns that a fork shares stay with the fork. This can't be undone; export it first to keep a copy.
     """
     with options.open_memory(db) as memory:
         conversation = memory.conversations.get(name)
@@ -90,7 +92,10 @@ def delete(name: str, yes: bool, db: str | None, as_json: bool) -> None:
                 raise click.UsageError("deleting asks first, and there is no terminal to ask at; give --yes")
             turns, pictures = len(memory.turns.all(conversation)), len(memory.pictures.all(conversation))
             click.confirm(f"delete {name!r} with {turns} turns and {pictures} pictures?", abort=True, err=True)
+        had = {picture.key for picture in memory.pictures.all(conversation)}
         memory.conversations.delete(conversation)
+        others = (memory.pictures.all(other) for other in memory.conversations.list())
+        uncache(cache, had - {picture.key for found in others for picture in found if not picture.forgotten})
     if as_json:
         say_json({"deleted": name})
     else:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from . import options
+from .cache import uncache
 from .output import Lines, say, say_json, say_table
 
 if TYPE_CHECKING:
@@ -48,8 +49,7 @@ def forget(name: str, chat: str, db: str | None, cache: str | None, as_json: boo
     with options.open_memory(db) as memory:
         gone = memory.pictures.forget(chat, wanted)
         elsewhere = _elsewhere(memory, chat, gone)
-        if cache:
-            _uncache(memory, chat, gone, cache)
+        uncache(cache, memory.pictures.family(chat, wanted))
     if as_json:
         say_json({"forgotten": gone, "elsewhere": elsewhere})
     elif gone:
@@ -73,15 +73,6 @@ def _elsewhere(memory: Memory, chat: str, gone: list[str]) -> list[str]:
         for other in memory.conversations.list()
         if other.id != here.id and any({p.key, p.parent} & keys and not p.forgotten for p in memory.pictures.all(other))
     ]
-
-
-def _uncache(memory: Memory, chat: str, gone: list[str], cache: str) -> None:
-    """Delete what a cache folder has of these pictures."""
-    from ..backends.reuse.folder import CacheFolder
-
-    folder = CacheFolder(cache)
-    if folder.path.is_dir():
-        folder.forget({picture.key for picture in memory.pictures.all(chat) if picture.name in gone})
 
 
 def _list(memory: Memory, chat: str, as_json: bool) -> None:

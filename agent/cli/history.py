@@ -83,7 +83,8 @@ def fork(chat: str, at: int | None, name: str | None, db: str | None, as_json: b
 def delete(name: str, yes: bool, db: str | None, cache: str | None, as_json: bool) -> None:
     """Delete the conversation NAME: its turns, and the pictures that no other conversation has.
 
-    What a cache folder has of these pictures goes as well. Turns that a fork shares stay with the fork. This can't be undone; export it first to keep a copy.
+    What a cache folder has of these pictures goes as well. Turns that a fork shares stay with the fork. This can't be
+    undone; export it first to keep a copy.
     """
     with options.open_memory(db) as memory:
         conversation = memory.conversations.get(name)

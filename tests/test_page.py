@@ -184,7 +184,8 @@ def test_every_message_has_one_heading(receipts: Memory) -> None:
 
 def test_tools_are_in_details_that_stand_open(receipts: Memory) -> None:
     details = read(render(receipts, "receipts")).all("details")
-    assert [("open" in found, found.get("class")) for found in details] == [(False, None), (True, "look"), (False, None)]
+    told = [("open" in found, found.get("class")) for found in details]
+    assert told == [(False, None), (True, "look"), (False, None)]
 
 
 def test_whatever_stands_in_a_conversation_is_only_text(memory: Memory) -> None:

@@ -32,16 +32,18 @@ def _channel_toned(one: Array, other: Array, valid: Array) -> Array:
     if len(x) < 50 or float(x.std()) < 0.01:  # one tone alone: only a shift can be told
         return np.clip(one + 255 * float(np.median(y - x)) if len(x) else one, 0, 255)
     powers = np.vander(x, 3, increasing=True)
-    curve, near, meant = np.array([0.0, 1.0, 0.0]), np.ones(len(x), bool), y  # offset, gain, bend
+    clipped = (y > 0.99) | (y < 0.01)  # it may have been brighter, or darker
+    counts = ~clipped if float(clipped.mean()) < 0.98 else np.ones(len(x), bool)
+    curve = np.array([0.0, 1.0, 0.0])  # offset, gain, bend
     for _ in range(_ROUNDS):
         # Drawn to a straight line: few tones would bend it anywhere.
-        pull = np.diag([1e-6, 1e-6, 1e-3]) * int(near.sum())
-        known = powers[near]
-        curve = np.linalg.solve(known.T @ known + pull, known.T @ meant[near] + pull @ np.array([0.0, 1.0, 0.0]))
+        pull = np.diag([1e-6, 1e-6, 1e-3]) * max(1, int(counts.sum()))
+        known = powers[counts]
+        curve = np.linalg.solve(known.T @ known + pull, known.T @ y[counts] + pull @ np.array([0.0, 1.0, 0.0]))
         fitted = powers @ curve
-        meant = np.where(y > 0.99, np.maximum(y, fitted), np.where(y < 0.01, np.minimum(y, fitted), y))  # clipped
-        apart = np.abs(meant - fitted)
-        near = apart <= max(0.03, 2.5 * float(np.median(apart)))
+        holds = ~clipped | ((y > 0.99) & (fitted < 0.98)) | ((y < 0.01) & (fitted > 0.02))
+        apart = np.abs(y - fitted)
+        counts = holds & (apart <= max(0.03, 2.5 * float(np.median(apart[holds])) if holds.any() else 0.0))
     bent = curve[0] + curve[1] * (one / 255) + curve[2] * (one / 255) ** 2
     return np.clip(255 * bent, 0, 255).astype(np.float32)
 

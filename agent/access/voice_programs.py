@@ -18,7 +18,7 @@ from typing import IO
 
 from ...errors import InvalidInput, SpeechError
 
-__all__ = ["FASTEST", "SLOWEST", "USUAL_RATE", "Manner", "require_program", "say_aloud", "write_wav"]
+__all__ = ["FASTEST", "Manner", "SLOWEST", "USUAL_RATE", "require_program", "say_aloud", "write_wav"]
 
 SLOWEST, USUAL_RATE, FASTEST = 80, 175, 450
 """Words a minute."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ..words import later
 from .output import Lines, say, say_json, say_table
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def uncache(folder: str | None, keys: Collection[str]) -> None:
 def _verify(opened: CacheFolder, as_json: bool) -> None:
     from .follow import Progress
 
-    with Progress(Lines(), "checking"):
+    with Progress(Lines(), later("checking")):
         count, damaged = opened.verify()
     if as_json:
         say_json({"files": count, "damaged": [str(file) for file in damaged]})

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..words import later
 from . import options
 from .output import Lines, say, say_json
 
@@ -34,7 +35,7 @@ def compare(
     from .follow import Progress
 
     lines = Lines()
-    with Progress(lines, "comparing"):
+    with Progress(lines, later("comparing")):
         found = compared(first, second, engine=_reader(lines, no_text=no_text), lang=lang)
         if model is not None and found.differences:
             found = _told(found, first, second, model, device)

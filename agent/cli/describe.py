@@ -11,6 +11,7 @@ import click
 
 from . import options
 from .output import Lines, is_plain, say, say_json
+from .speaking import SpeechOptions, opened_voice, speech_options
 
 if TYPE_CHECKING:
     from ..access.describe_prompts import Prompts
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from ..chat import Chat
 
 
-class DescribeOptions(options.AgentOptions, options.SettingOptions):
+class DescribeOptions(options.AgentOptions, options.SettingOptions, SpeechOptions):
     """Everything that ``describe`` takes beside the pictures."""
 
     length: Literal["alt", "social", "long"]
@@ -58,6 +59,7 @@ class DescribeOptions(options.AgentOptions, options.SettingOptions):
 @options.chat
 @options.agent_options
 @options.setting_options
+@speech_options
 @options.json
 @options.plain
 def describe(pictures: tuple[str, ...], **given: Unpack[DescribeOptions]) -> None:
@@ -92,6 +94,7 @@ def _describe(pictures: tuple[str, ...], prompts: Prompts | None, given: Describ
     if given["chat"] is None:
         given["db"] = ":memory:"
     with (
+        opened_voice(given, given["lang"], lines) as voice,
         options.open_agent(given, lines) as agent,
         _kept_chat(agent, given["chat"]) as chat,
         stopped_by_interrupt() as cancel,
@@ -109,7 +112,12 @@ def _describe(pictures: tuple[str, ...], prompts: Prompts | None, given: Describ
             settings=options.settings(given),
             cancel=cancel,
         )
-        made = shown(describer.tell([Image(picture, name) for name, picture in read]), lines, quiet=given["as_json"])
+        telling = describer.tell([Image(picture, name) for name, picture in read])
+        if voice is not None:
+            voice.begin(cancel)
+        made = shown(telling, lines, quiet=given["as_json"], hear=None if voice is None else voice.hear)
+        if voice is not None:
+            voice.end()
     if given["as_json"]:
         say_json([description.to_json() for description in made])
     if describer.finish == "cancelled":

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any, Unpack
 
 import click
 
 from ...errors import InvalidInput, LookTwiceError, PictureRejected, ToolError
 from . import options
 from .output import Lines, say, say_json
+from .speaking import SpeechOptions, opened_voice, speech_options, spoken
 
 if TYPE_CHECKING:
     from ...tools.ocr import Engine, EngineName, Layout
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 @click.option("--engine", type=click.Choice(["rapidocr", "tesseract", "both"]), help="What reads; else what can.")
 @click.option("--ocr-lang", metavar="LANG", help="The language of the text, such as ru or de+en; else --lang.")
 @options.lang
+@speech_options
 @options.json
 def read(
     pictures: tuple[str, ...],
@@ -40,32 +42,57 @@ def read(
     ocr_lang: str | None,
     lang: str,
     as_json: bool,
+    **speech: Unpack[SpeechOptions],
 ) -> int:
     """Read all the text of each PICTURE, in the order in which one reads it. No model is asked.
 
     Uncertain words are marked in words; notes on the text follow it: what could not be read, and whether a receipt
     adds up.
     """
-    from ..words import spoken
+    from ..words import spoken as language
+    from .follow import stopped_by_interrupt
 
     if not pictures and spell_out is None:
         raise click.UsageError("no picture is given; name one, as in: looktwice read bill.jpg")
-    found = _read(pictures, engine, ocr_lang or spoken(lang), layout) if pictures else iter(())
+    found = _read(pictures, engine, ocr_lang or language(lang), layout) if pictures else iter(())
     if as_json:
         return _told_as_json(found, lang, spell=spell, spell_out=spell_out)
-    failed = 0
+    failed = list[str]()
+    told = _told(found, len(pictures), lang, spell=spell, spell_out=spell_out, failed=failed)
+    with opened_voice(speech, lang, Lines()) as voice:
+        if voice is None:
+            _print(told)
+            return int(bool(failed))
+        with stopped_by_interrupt() as stopped:
+            _print(spoken(voice, told, stopped))
+    return 130 if stopped.is_set() else int(bool(failed))
+
+
+def _print(lines: Iterable[str]) -> None:
+    for line in lines:
+        say(line)
+
+
+def _told(
+    found: Iterator[tuple[str, Transcript | LookTwiceError]],
+    count: int,
+    lang: str,
+    *,
+    spell: bool,
+    spell_out: str | None,
+    failed: list[str],
+) -> Iterator[str]:
+    """The lines to print; pictures that can't be read are told as errors, and added to ``failed``."""
     for number, (path, transcript) in enumerate(found, 1):
-        if len(pictures) > 1:
-            say(_heading(number, len(pictures), path, lang))
+        if count > 1:
+            yield _heading(number, count, path, lang)
         if isinstance(transcript, LookTwiceError):
             Lines().tell("error", str(transcript))
-            failed = 1
-            continue
-        for line in transcript.said(lang, spell=spell):
-            say(line)
+            failed.append(path)
+        else:
+            yield from transcript.said(lang, spell=spell)
     if spell_out is not None:
-        say(_spelled(spell_out, lang))
-    return failed
+        yield _spelled(spell_out, lang)
 
 
 def _read(

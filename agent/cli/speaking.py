@@ -71,6 +71,8 @@ def spoken(voice: Voice | None, said: Iterable[str], stopped: threading.Event) -
     if voice is not None:
         voice.begin(stopped)
     for line in said:
+        if stopped.is_set():
+            return
         if voice is not None:
             voice.hear(f"{line}\n")
         yield line

@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 
 from ...errors import InvalidInput
+from ..words import later
 from . import options
 from .output import Lines, say, say_json
 
@@ -28,7 +29,7 @@ def export(chat: str, output: str | None, db: str | None) -> None:
 
     with options.open_memory(db) as memory:
         target = new_file(output, memory.conversations.get(chat).name, ".zip")
-        with Progress(Lines(), "exporting"):
+        with Progress(Lines(), later("exporting")):
             memory.export(chat, target)
     say(str(target))
 
@@ -47,7 +48,7 @@ def import_(file: str, name: str | None, db: str | None, as_json: bool) -> None:
         raise InvalidInput(f"no file {file!r}; give a zip file that looktwice export wrote")
     if not zipfile.is_zipfile(file):
         raise InvalidInput(f"{file!r} is not a zip file; give one that looktwice export wrote")
-    with Memory(db) as memory, Progress(Lines(), "importing"):
+    with Memory(db) as memory, Progress(Lines(), later("importing")):
         made = memory.import_(file, name=name)
     if as_json:
         say_json(made._asdict())
@@ -62,7 +63,7 @@ def verify(db: str | None, as_json: bool) -> None:
     """Read everything that is kept and check it. Exit status 1 if something is damaged; nothing is changed."""
     from .follow import Progress
 
-    with options.open_memory(db) as memory, Progress(Lines(), "checking"):
+    with options.open_memory(db) as memory, Progress(Lines(), later("checking")):
         damage = memory.verify()
     if as_json:
         say_json([asdict(item) for item in damage])

@@ -1,0 +1,200 @@
+"""Pictures of Markdown (CommonMark with tables): inline, by reference, and as HTML."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias
+
+from .commonmark import plain, tokens_of
+from .html import slots_of_tree
+from .lines import Cells, Fragment, Lines
+from .place import Context, Edit, Place, Slot, Where, write_nothing
+from .tags import Tree, escaped
+from .text import Text
+
+__all__ = ["slots_of"]
+
+_SPECIAL = "\\`*_[]<>&|~$"
+_WORDS = 40
+_LOST = "where it stands in the line isn't certain; change it by hand"
+_Token: TypeAlias = Any
+_Found: TypeAlias = tuple[int, Slot]
+
+
+@dataclass(frozen=True, slots=True)
+class _Link:
+    """Where a link leads, and the token of its block that opens it."""
+
+    href: str
+    start: int
+
+
+def slots_of(text: Text, member: str = "") -> tuple[Slot, ...]:
+    """The pictures of a text, in its order."""
+    return tuple(slot for _, slot in sorted(_Page(text, member).slots(), key=lambda found: found[0]))
+
+
+class _Page:
+    """Walks through the blocks of a text."""
+
+    def __init__(self, text: Text, member: str) -> None:
+        self._source = text.data.decode("utf-8")
+        self._member = member
+        self._lines = Lines(self._source)
+        self._tokens = tokens_of(self._lines.without_front_matter())
+        self._said = [(block.map[0], plain(block.children)) for block in self._tokens if block.type == "inline"]
+        self._title = self._heading = ""
+
+    def slots(self) -> Iterator[_Found]:
+        """Each picture with its place in the source."""
+        cells, before = Cells(self._lines), ""
+        for block in self._tokens:
+            if block.type == "html_block":
+                fragment = Fragment.of_lines(self._lines, block.content, *block.map)
+                yield from self._html(fragment, block.content, Context(), block.map[0])
+            if block.type == "inline":
+                if before == "heading_open":
+                    self._heading = plain(block.children)
+                    self._title = self._title or self._heading
+                if before in ("td_open", "th_open"):
+                    fragment = cells.fragment(block.content, block.map[0])
+                else:
+                    fragment = Fragment.of_lines(self._lines, block.content, *block.map)
+                yield from self._inline(block, fragment)
+            before = block.type
+
+    def _inline(self, block: _Token, fragment: Fragment | None) -> Iterator[_Found]:
+        link: _Link | None = None
+        for number, token in enumerate(block.children):
+            link = _link_after(token, number, link)
+            if token.type == "image":
+                yield self._picture(token, fragment, self._context(block, link, number), block.map[0])
+            if token.type == "html_inline":
+                part = None if fragment is None else fragment.part(*token.meta["span"])
+                yield from self._html(part, token.content, self._context(block, link, number), block.map[0])
+
+    def _picture(self, token: _Token, fragment: Fragment | None, context: Context, first: int) -> _Found:
+        source, title = str(token.attrs["src"]), str(token.attrs.get("title", ""))
+        start, end = token.meta["span"]
+        place = Place("image", source, plain(token.children) or None, Where(first + 1, self._member), context)
+        if fragment is None:
+            return self._lines.starts[first], Slot(replace(place, problem=_LOST), write_nothing)
+        at = fragment.place(start)
+        place = replace(place, where=Where(self._lines.number(at) + 1, self._member))
+        whole, label = fragment.part(start, end), token.meta["label"]
+
+        def write(text: str) -> Sequence[Edit]:
+            return (self._edit(whole, *_rewritten(whole.content, label, text, source, title)),)
+
+        return at, Slot(place, write)
+
+    def _html(self, fragment: Fragment | None, content: str, around: Context, first: int) -> Iterator[_Found]:
+        tree = Tree(content.encode("utf-8"))
+        places: list[int] = []
+
+        def where(at: int) -> Where:
+            places.append(fragment.place(_characters(tree, at)) if fragment else self._lines.starts[first])
+            return Where(self._lines.number(places[-1]) + 1, self._member)
+
+        for slot in slots_of_tree(tree, where):
+            yield places[-1], self._within(slot, fragment, tree, around)
+
+    def _within(self, slot: Slot, fragment: Fragment | None, tree: Tree, around: Context) -> Slot:
+        """A picture of HTML in the text, with what the text says around it."""
+
+        def write(text: str) -> Sequence[Edit]:
+            if fragment is None:
+                return ()
+            return [
+                self._edit(fragment, _characters(tree, edit.start), _characters(tree, edit.end), edit.new.decode())
+                for edit in slot.write(text)
+            ]
+
+        place, inner = slot.place, slot.place.context
+        line = place.where.line - 1
+        context = replace(
+            inner,
+            title=self._title,
+            heading=inner.heading or self._heading,
+            before=_last(f"{around.before or self._before(line)} {inner.before}"),
+            after=_first(f"{inner.after} {around.after or self._after(line)}"),
+            link=inner.link or around.link,
+            link_text=inner.link_text or around.link_text,
+        )
+        problem = place.problem if fragment is not None else _LOST
+        return Slot(replace(place, context=context, problem=problem), write)
+
+    def _edit(self, fragment: Fragment, start: int, end: int, new: str) -> Edit:
+        """Characters ``start`` to ``end`` of a fragment as bytes of the whole text."""
+        first, last = fragment.place(start), fragment.place(end)
+        at = len(self._source[:first].encode("utf-8"))
+        return Edit(at, at + len(self._source[first:last].encode("utf-8")), new.encode("utf-8"))
+
+    def _context(self, block: _Token, link: _Link | None, number: int) -> Context:
+        token, (first, last) = block.children[number], block.map
+        return Context(
+            title=self._title,
+            heading=self._heading,
+            before=_last(f"{self._before(first)} {plain(block.children[:number])}"),
+            after=_first(f"{plain(block.children[number + 1 :])} {self._after(last - 1)}"),
+            caption=str(token.attrs.get("title", "")),
+            link=link.href if link else "",
+            link_text=_linked(block.children, link.start) if link else "",
+        )
+
+    def _before(self, line: int) -> str:
+        return _last(" ".join(words for first, words in self._said if first < line))
+
+    def _after(self, line: int) -> str:
+        return _first(" ".join(words for first, words in self._said if first > line))
+
+
+def _rewritten(written: str, label: tuple[int, int], text: str, source: str, title: str) -> tuple[int, int, str]:
+    """What changes in ``![alt](source)``, ``![alt][label]``, ``![label][]`` or ``![label]``: from, to, and the new.
+
+    ``label`` is where the text in the first brackets stands. Markdown has no mark for a decorative picture, so HTML
+    takes its place.
+    """
+    if not text:
+        named = f' title="{escaped(title)}"' if title else ""
+        return 0, len(written), f'<img src="{escaped(source)}" alt=""{named}>'
+    new = "".join(f"\\{char}" if char in _SPECIAL else char for char in " ".join(text.split()))
+    start, end = label
+    if written[end + 1 :] in ("", "[]"):  # the label was the text, too
+        return start, len(written), f"{new}][{written[start:end]}]"
+    return start, end, new
+
+
+def _link_after(token: _Token, number: int, link: _Link | None) -> _Link | None:
+    """The link that is open behind a token, written as Markdown or as HTML."""
+    if token.type == "link_open":
+        return _Link(str(token.attrs["href"]), number)
+    if _ends_link(token):
+        return None
+    if token.type == "html_inline":
+        opened = (tag for tag in Tree(token.content.encode("utf-8")).tags if tag.name == "a")
+        return next((_Link(tag.get("href") or "", number) for tag in opened), link)
+    return link
+
+
+def _ends_link(token: _Token) -> bool:
+    return token.type == "link_close" or (token.type == "html_inline" and token.content.lower().startswith("</a"))
+
+
+def _linked(children: Sequence[_Token], start: int) -> str:
+    """The words of the link that begins with a token."""
+    end = next((place for place in range(start, len(children)) if _ends_link(children[place])), len(children))
+    return plain(children[start:end])
+
+
+def _characters(tree: Tree, at: int) -> int:
+    return len(tree.data[:at].decode("utf-8", "replace"))
+
+
+def _last(words: str) -> str:
+    return " ".join(words.split()[-_WORDS:])
+
+
+def _first(words: str) -> str:
+    return " ".join(words.split()[:_WORDS])

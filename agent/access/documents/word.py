@@ -1,0 +1,141 @@
+"""One story of a DOCX (its text, a header, the notes): paragraphs, and the pictures in them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from ....errors import InvalidInput
+from .place import Context, Edit, Kind, Place, Slot, Where
+from .tags import Tag, Tree, set_attribute
+from .text import Text
+from .xml import attribute, elements, local, within
+
+if TYPE_CHECKING:
+    from lxml.etree import _Element as Element  # pyright: ignore[reportPrivateUsage]
+
+__all__ = ["Story"]
+
+_WORDS = 40
+_EXTENSION = (
+    '<a:ext xmlns:a="http://schemas.openxmlformats.org/drawingml/2006/main" uri="{C183D7F6-B498-43B3-948B-1728B52AA6E4}">'
+    '<adec:decorative xmlns:adec="http://schemas.microsoft.com/office/drawing/2017/decorative" val="1"/></a:ext>'
+)
+_LIST = '<a:extLst xmlns:a="http://schemas.openxmlformats.org/drawingml/2006/main">{}</a:extLst>'
+
+
+class Story:
+    """A parsed part of a DOCX."""
+
+    def __init__(
+        self, text: Text, root: Element, title: str, styles: Mapping[str, str], related: Mapping[str, str], member: str
+    ) -> None:
+        """``styles`` are names of styles by id, ``related`` what the part refers to by id."""
+        self._title, self._styles, self._related, self._member = title, styles, related, member
+        self._paragraphs = list(elements(root, "p"))
+        self._numbers = {paragraph: number for number, paragraph in enumerate(self._paragraphs)}
+        self._words = [_words_of(paragraph) for paragraph in self._paragraphs]
+        self._tree = Tree(text.data)
+        self._properties = list(elements(root, "docPr"))
+        self._tags = [tag for tag in self._tree.tags if tag.name.rpartition(":")[2] == "docpr"]
+        if [attribute(each, "id") for each in self._properties] != [tag.get("id") for tag in self._tags]:
+            raise InvalidInput(f"the pictures of {member or 'the text'!r} can't be told apart; save the document anew")
+
+    def slots(self) -> tuple[Slot, ...]:
+        """The pictures, charts and diagrams, in order."""
+        found = (self._slot(each, tag) for each, tag in zip(self._properties, self._tags, strict=True))
+        return tuple(filter(None, found))
+
+    def _slot(self, properties: Element, tag: Tag) -> Slot | None:
+        drawn = _drawn(properties)
+        if drawn is None:
+            return None
+        kind, reference = drawn
+        source = self._related.get(reference, reference)
+        decorative = self._decorative(tag)
+        is_decorative = decorative is not None and decorative.get("val") in ("1", "true")
+        alt = (attribute(properties, "descr") or "").strip() or ("" if is_decorative else None)
+        paragraph = within(properties, "p")
+        number = -1 if paragraph is None else self._numbers[paragraph]
+        where = Where(number + 1, self._member, "paragraph")
+        place = Place(kind, source, alt, where, self._context(properties, number), problem=_problem(tag))
+        return Slot(place, lambda text: self._write(tag, text))
+
+    def _write(self, tag: Tag, text: str) -> Sequence[Edit]:
+        decorative = self._decorative(tag)
+        flag = [] if decorative is None else [set_attribute(self._tree, decorative, "val", "0" if text else "1")]
+        if text or tag.get("descr"):
+            flag.append(set_attribute(self._tree, tag, "descr", text, after="name"))
+        return flag if text or decorative is not None else [*flag, self._marked(tag)]
+
+    def _marked(self, tag: Tag) -> Edit:
+        """The edit that puts Word's mark of a decorative picture into its ``docPr``."""
+        name = self._tree.data[tag.start + 1 : tag.name_end].decode()
+        if tag.is_closed:
+            return Edit(tag.end - 2, tag.end, f">{_LIST.format(_EXTENSION)}</{name}>".encode())
+        node = tag.node.parent
+        inside = [each for each in self._tree.tags if node is not None and tag.end <= each.start < node.end_byte]
+        extensions = next((each for each in inside if each.name.rpartition(":")[2] == "extlst"), None)
+        if extensions is not None and not extensions.is_closed:
+            return Edit(extensions.end, extensions.end, _EXTENSION.encode())
+        assert node is not None
+        end = node.children[-1].start_byte
+        return Edit(end, end, _LIST.format(_EXTENSION).encode())
+
+    def _decorative(self, tag: Tag) -> Tag | None:
+        node = tag.node.parent
+        if tag.is_closed or node is None:
+            return None
+        inside = (each for each in self._tree.tags if tag.end <= each.start < node.end_byte)
+        return next((each for each in inside if each.name.rpartition(":")[2] == "decorative"), None)
+
+    def _context(self, properties: Element, number: int) -> Context:
+        link = within(properties, "hyperlink")
+        click = next(elements(properties, "hlinkClick"), None)
+        reference = attribute(click if click is not None else link, "id") if (click, link) != (None, None) else None
+        return Context(
+            title=self._title,
+            heading=self._heading(number),
+            before=" ".join(" ".join(self._words[:number]).split()[-_WORDS:]),
+            after=" ".join(" ".join(self._words[number:]).split()[:_WORDS]),
+            caption=self._caption(number),
+            link=self._related.get(reference or "", ""),
+            link_text=_words_of(link) if link is not None else "",
+        )
+
+    def _heading(self, number: int) -> str:
+        earlier = range(number - 1, -1, -1)
+        return next((self._words[n] for n in earlier if self._style(n).startswith(("heading", "title"))), "")
+
+    def _caption(self, number: int) -> str:
+        beside = (n for n in (number + 1, number - 1) if 0 <= n < len(self._words))
+        return next((self._words[n] for n in beside if self._style(n).endswith("caption")), "")
+
+    def _style(self, number: int) -> str:
+        """The name of a paragraph's style, in lower case."""
+        found = next((each for each in elements(self._paragraphs[number], "pStyle")), None)
+        style = (attribute(found, "val") or "") if found is not None else ""
+        return self._styles.get(style, style.lower())
+
+
+def _drawn(properties: Element) -> tuple[Kind, str] | None:
+    """What a ``docPr`` speaks of, and the id under which its bytes are found; None for shapes and text boxes."""
+    holder = properties.getparent()
+    if holder is None:
+        return None
+    names = {local(each): each for each in holder.iter()}
+    if "pic" in names:
+        reference = next((attribute(e, "embed") or attribute(e, "link") for e in elements(holder, "blip")), None)
+        return "image", reference or ""
+    return ("chart", "") if names.keys() & {"chart", "relIds", "wgp"} else None
+
+
+def _problem(tag: Tag) -> str:
+    return "its markup is broken; save the document anew" if tag.is_broken else ""
+
+
+def _words_of(element: Element) -> str:
+    """The words of a paragraph or a link, on one line."""
+    said = {"tab": " ", "br": " ", "cr": " "}
+    pieces = (said.get(local(e), str(e.text or "")) for e in elements(element, "t", "tab", "br", "cr"))
+    return " ".join("".join(pieces).split())

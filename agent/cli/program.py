@@ -22,6 +22,7 @@ from .output import Lines, answers_apart, printable
 
 # name: (module, what the command does); the line is shown without importing the module, a test compares it
 COMMANDS = {
+    "alt": ("alt", "Check, suggest, review and write alternative texts of documents."),
     "approve": ("approve", "List calls that wait for an approval, or decide one and go on."),
     "ask": ("ask", "Ask about pictures and print the answer."),
     "batch": ("batch", "Ask one question about many pictures, and keep the answers in a file."),
@@ -65,9 +66,7 @@ class Program(click.Group):
         if cmd_name not in COMMANDS:
             return None
         module = importlib.import_module(f".{COMMANDS[cmd_name][0]}", __package__)
-        command = copy.copy(getattr(module, "import_" if cmd_name == "import" else cmd_name))
-        command.callback = _apart(command.callback)
-        return command
+        return _apart(getattr(module, "import_" if cmd_name == "import" else cmd_name))
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The table of commands, without importing them."""
@@ -112,8 +111,18 @@ class _Told(logging.Handler):
         Lines().tell("status", record.getMessage())
 
 
-def _apart(callback: Callable[..., Any]) -> Callable[..., Any]:
-    """The command, with standard output for its answers alone and warnings in labelled lines."""
+def _apart(command: click.Command) -> click.Command:
+    """The command, or each command of a group, with standard output for its answers alone."""
+    command = copy.copy(command)
+    if isinstance(command, click.Group):
+        command.commands = {name: _apart(each) for name, each in command.commands.items()}
+    elif command.callback is not None:
+        command.callback = _running_apart(command.callback)
+    return command
+
+
+def _running_apart(callback: Callable[..., Any]) -> Callable[..., Any]:
+    """What a command does, with standard output for its answers alone and warnings in labelled lines."""
 
     @functools.wraps(callback)
     def run(*arguments: Any, **more: Any) -> Any:

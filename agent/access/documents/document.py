@@ -89,6 +89,7 @@ class Document:
         Nothing else changes. Raises InvalidInput where that can't be done.
         """
         changed: dict[str, bytes] = {}
+        texts = {index: _clean(text) for index, text in texts.items()}
         first = 0
         for part in self.parts:
             mine = {index - first: text for index, text in texts.items() if first <= index < first + len(part.slots)}
@@ -100,3 +101,8 @@ class Document:
 
 def _plain(alt: str | None) -> str | None:
     return None if alt is None else " ".join(alt.split())
+
+
+def _clean(text: str) -> str:
+    """One line, without characters that no document may hold."""
+    return " ".join("".join(char if char.isprintable() or char.isspace() else "" for char in text).split())

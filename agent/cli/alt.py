@@ -94,7 +94,9 @@ def suggest(document: str, **given: Unpack[SuggestOptions]) -> None:
 
     out = given["out"] or f"{document}.alt.txt"
     if Path(out).exists():
-        raise InvalidInput(f"{out!r} exists already; go on with: looktwice alt review {out!r}, or choose another with -o")
+        raise InvalidInput(
+            f"{out!r} exists already; go on with: looktwice alt review {out!r}, or choose another with -o"
+        )
     lines = Lines(is_plain(given["plain"]))
     opened = open_document(document, root=given["root"])
     prompts = Prompts.read(given["prompts"]) if given["prompts"] else Prompts()
@@ -114,9 +116,9 @@ def suggest(document: str, **given: Unpack[SuggestOptions]) -> None:
 
 @alt.command(short_help="Go through suggestions: accept, edit, skip.")
 @click.argument("file", metavar="FILE")
-@_lang
+@click.option("--lang", metavar="CODE", help="Language of the messages; else that of the suggestions.")
 @options.plain
-def review(file: str, lang: str, plain: bool) -> None:
+def review(file: str, lang: str | None, plain: bool) -> None:
     """Go through the suggestions in FILE, line by line, with commands of one letter; ? lists them.
 
     Each decision is kept at once: end and go on at any time. Or edit FILE itself.
@@ -124,7 +126,8 @@ def review(file: str, lang: str, plain: bool) -> None:
     from ..access.alt import Review, ReviewFile
 
     lines = Lines(is_plain(plain))
-    reviewed = Review(ReviewFile.read(file), _ask, lambda label, text: _tell(lines, label, text), lang)
+    read = ReviewFile.read(file)
+    reviewed = Review(read, _ask, lambda label, text: _tell(lines, label, text), lang or read.head.get("lang", "en"))
     try:
         reviewed.run()
     except KeyboardInterrupt:
@@ -213,10 +216,8 @@ def _suggested(opened: Any, prompts: Any, given: SuggestOptions, lines: Lines) -
         with Progress(lines, LOADING) as progress:
 
             def on_progress(number: int, count: int, name: str) -> None:
-                progress.rest()
+                progress.doing = "looking at pictures"
                 lines.tell("status", f"picture {number} of {count}: {name}")
-                progress.doing = "looking"
-                progress.watch()
 
             with Agent(options.open_model(given), memory=":memory:") as agent:
                 entries = suggested(

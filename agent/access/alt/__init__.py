@@ -1,12 +1,12 @@
 """Alternative texts of documents: check them, have some suggested, review them, and write the accepted ones.
 
-    check_alternatives("page.html")                       # faults, with their lines
-    with Agent("pocket", memory=":memory:") as agent:
-        document = open_document("page.html")
-        entries = suggest(document, agent)
-        write_suggestions("page.html.alt.txt", document, entries, model=agent.backend.model)
-    ...                                                   # a person decides, in an editor or with Review
-    apply("page.html.alt.txt")
+check_alternatives("page.html")                       # faults, with their lines
+with Agent("pocket", memory=":memory:") as agent:
+    document = open_document("page.html")
+    entries = suggest(document, agent)
+    write_suggestions("page.html.alt.txt", document, entries, model=agent.backend.model)
+...                                                   # a person decides, in an editor or with Review
+apply("page.html.alt.txt")
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -61,19 +62,23 @@ def apply(
             kept_back.append((entry.number, present))
         else:
             texts[places[entry.number]] = entry.written or ""
-    backup = _write(opened, texts) if texts else None
+    backup = None
+    if texts:
+        backup, sha256 = _write(opened, texts)
+        file.seen_as(sha256).save()  # the places are as certain as they were
     written = tuple(entry.number for entry in accepted if places[entry.number] in texts)
     return Applied(opened.path, backup, written, tuple(already), tuple(kept_back))
 
 
-def _write(document: Document, texts: dict[int, str]) -> Path:
+def _write(document: Document, texts: dict[int, str]) -> tuple[Path, str]:
+    """Where the document as it was is kept, and the hash of what it is now."""
     require_writable(document.path)
     changed = document.written(texts)
     if document.path.read_bytes() != document.raw:
         raise InvalidInput(f"{str(document.path)!r} was changed by another program just now; try again")
     kept = backup_of(document.path, document.raw)
     replace_file(document.path, changed)
-    return kept
+    return kept, hashlib.sha256(changed).hexdigest()
 
 
 def _is_same(one: str | None, other: str | None) -> bool:

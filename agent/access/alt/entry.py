@@ -7,9 +7,7 @@ from typing import Literal, TypeAlias, get_args
 
 __all__ = ["Branch", "DECISIONS", "Decision", "Entry"]
 
-Branch: TypeAlias = Literal[
-    "text", "link", "simple", "complex", "decorative", "redundant", "unclear", "unseen"
-]
+Branch: TypeAlias = Literal["text", "link", "simple", "complex", "decorative", "redundant", "unclear", "unseen"]
 """The branches of the W3C's decision tree for alternative texts, and "unseen" for what can't be looked at."""
 Decision: TypeAlias = Literal["open", "accept", "decorative", "skip"]
 DECISIONS: tuple[Decision, ...] = get_args(Decision)

@@ -23,8 +23,11 @@ LONGEST = 125
 _EXTENSIONS = (".png", ".jpg", ".jpeg", ".gif", ".webp", ".svg", ".bmp", ".tif", ".tiff", ".avif", ".heic")
 _CAMERA = re.compile(r"(?:img|dscn?|dscf|pxl|image|picture|photo|screenshot|scan|bild|foto)[-_ ]?\d[\w .-]*")
 _FILLERS = frozenset(
-    "image img picture photo photograph graphic graphics figure icon untitled placeholder alt todo spacer"
-    " bild foto grafik abbildung symbol photographie icône imagen fotografía gráfico".split()
+    (
+        *("image", "img", "picture", "photo", "photograph", "graphic", "graphics", "figure", "icon", "untitled"),
+        *("placeholder", "alt", "todo", "spacer", "bild", "foto", "grafik", "abbildung", "symbol"),
+        *("photographie", "icône", "imagen", "fotografía", "gráfico"),
+    )
 )
 _OPENINGS = re.compile(
     r"(?:(?:this|an?|the) )?(?:image|picture|photo|photograph|graphic|drawing) (?:of|shows?|showing|depict(?:s|ing)) "
@@ -118,7 +121,10 @@ def _of_none(place: Place, say: Words) -> Iterator[tuple[FaultKind, str]]:
     picture = shown_source(place) or place.kind
     is_alone = (place.context.link or place.context.in_button) and not place.context.link_text
     if place.alt == "" and (place.kind in ("button", "area") or is_alone):
-        yield "nameless link", say("{picture} is all that a link or button has, and is marked as decorative", picture=picture)
+        yield (
+            "nameless link",
+            say("{picture} is all that a link or button has, and is marked as decorative", picture=picture),
+        )
     elif place.alt is None and place.problem and place.kind != "drawing":
         yield "missing", say("{picture} has no alternative text, and {problem}", picture=picture, problem=place.problem)
     elif place.alt != "":

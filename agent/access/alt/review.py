@@ -51,7 +51,7 @@ class Review:
 
     def run(self) -> None:
         """Go on from the first open suggestion, until told to quit or the input ends."""
-        self._status(self._counts())
+        self._status(f"{self._counts()}; {self._say('? explains the commands')}")
         current = self._after(0) or next((entry.number for entry in self.file.entries), None)
         if current is None:
             return
@@ -134,13 +134,15 @@ class Review:
             return number
         text = " ".join("".join(char for char in text if char.isprintable()).split())
         if len(text) > LONGEST:
-            said = self._say("{n} characters are more than {most}; it is kept as you wrote it.", n=len(text), most=LONGEST)
-            self._status(said)
+            long = {"n": len(text), "most": LONGEST}
+            self._status(self._say("{n} characters are more than {most}; it is kept as you wrote it.", **long))
         return self._decide(number, "accept", text)
 
     def _undo(self) -> int:
         if not self._past:
-            raise InvalidInput(self._say("There is nothing to undo in this sitting; go NUMBER leads to an earlier one."))
+            raise InvalidInput(
+                self._say("There is nothing to undo in this sitting; go NUMBER leads to an earlier one.")
+            )
         before = self._past[-1]
         self._refresh()
         self._keep(self.file.decided(before.number, before.decision, before.text))
@@ -169,8 +171,8 @@ class Review:
 
     def _show(self, number: int) -> None:
         entry = self.file.entry(number)
-        place = self._say("Picture {n} of {all}: {source}, {where}", n=number, all=len(self.file.entries), source=entry.source, where=entry.where)
-        self.tell("picture", place)
+        values = {"n": number, "all": len(self.file.entries), "source": entry.source, "where": entry.where}
+        self.tell("picture", self._say("{n} of {all}: {source}, {where}", **values))
         if entry.now is not None:
             self.tell("now", entry.now or self._say("marked as decorative"))
         self.tell("suggestion", entry.text or self._nothing(entry))
@@ -218,9 +220,7 @@ class Review:
         counts = {decision: 0 for decision in ("accept", "decorative", "skip", "open")}
         for entry in self.file.entries:
             counts[entry.decision] += 1
-        return self._say(
-            "{accept} accepted, {decorative} decorative, {skip} skipped, {open} open; ? explains the commands", **counts
-        )
+        return self._say("{accept} accepted, {decorative} decorative, {skip} skipped, {open} open", **counts)
 
 
 def _command(word: str, say: Words) -> str:

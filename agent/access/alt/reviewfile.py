@@ -16,7 +16,7 @@ from __future__ import annotations
 import difflib
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast, get_args
 
@@ -107,23 +107,34 @@ class ReviewFile:
 
     def decided(self, number: int, decision: Decision, text: str | None = None) -> ReviewFile:
         """The file with a decision, and another text if one is given; nothing is saved yet."""
-        entry = self.entry(number)
-        changed = self._replaced(number, "decision", decision)
-        if text is not None and text != entry.text:
-            changed = changed._replaced(number, "text", text)
-        return changed
+        block, values = self._blocks[self.entry(number).number], {"decision": str(decision)}
+        if text is not None:
+            values["text"] = text
+        return self._with(block, values)
+
+    def seen_as(self, sha256: str) -> ReviewFile:
+        """The file for the document as it is now, by the hash of its bytes."""
+        at = next(
+            number for number, line in enumerate(self.lines) if line.partition(":")[0].strip().lower() == "sha256"
+        )
+        return ReviewFile.parse(self.path, "\n".join([*self.lines[:at], f"sha256: {sha256}", *self.lines[at + 1 :]]))
 
     def save(self) -> None:
         """Write it, whole or not at all."""
         replace_file(self.path, "\n".join(self.lines).encode("utf-8"))
 
-    def _replaced(self, number: int, key: str, value: str) -> ReviewFile:
-        block = self._blocks[number]
-        written = [f"{key}: {value}".rstrip()]
-        old = block.values.get(key)
-        first, end = (old[0].first, old[0].end) if old else (block.line + 1, block.line + 1)
-        lines = [*self.lines[:first], *written, *self.lines[end:]]
-        return ReviewFile.parse(self.path, "\n".join(lines))
+    def _with(self, block: _Block, values: Mapping[str, str]) -> ReviewFile:
+        lines: list[str | None] = list(self.lines)
+        added: list[str] = []
+        for key, value in values.items():
+            written = f"{key}: {value}".rstrip()
+            if key not in block.values:
+                added.append(written)
+                continue
+            old = block.values[key][0]
+            lines[old.first : old.end] = [written, *[None] * (old.end - old.first - 1)]
+        kept = [*lines[: block.line + 1], *added, *lines[block.line + 1 :]]
+        return ReviewFile.parse(self.path, "\n".join(line for line in kept if line is not None))
 
 
 class _Parser:
@@ -207,7 +218,9 @@ class _Parser:
         if not bracket or not number.isdecimal():
             self._fail(at, f"{line[:40]!r} is no heading; write it as in: [1] wall.png, line 12")
         if int(number) in self.blocks:
-            self._fail(at, f"picture {number} stands there twice; the first time on line {self.blocks[int(number)].line + 1}")
+            self._fail(
+                at, f"picture {number} stands there twice; the first time on line {self.blocks[int(number)].line + 1}"
+            )
         block = _Block(int(number), title.strip(), at)
         self.blocks[block.number] = block
         return block

@@ -13,9 +13,9 @@ from ...toolbox import view_of
 from ..check import Fault, check_pixels
 
 if TYPE_CHECKING:
-    from ...chat import Chat
     from ....memory import NamedPicture
     from ....tools import Tool
+    from ...chat import Chat
 
 __all__ = ["Seen", "looked_at"]
 
@@ -26,8 +26,10 @@ _SIDE = 512  # pixels to which a picture is scaled to look at that
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What was seen. ``lines`` are what was read, ``uncertain`` those of them that may be wrong, ``has_gaps`` whether
-    some text couldn't be read. ``unread`` says why nothing could be read at all. ``is_text``: nothing but text is there.
+    """What was seen. ``lines`` are what was read, ``uncertain`` pieces of it that may be wrong.
+
+    ``has_gaps``: some text couldn't be read. ``unread`` says why nothing could be read at all. ``is_text``: there is
+    text, and nothing besides.
     """
 
     faults: tuple[Fault, ...] = ()

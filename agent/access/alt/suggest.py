@@ -13,7 +13,6 @@ from ....memory import Picture
 from ....tools import find_tools
 from ...words import words
 from ..documents import Document, Place
-from ..documents.saving import replace_file
 from .branch import Decided, decided
 from .doubts import doubts_of
 from .entry import Entry
@@ -36,7 +35,14 @@ Progress = Callable[[int, int, str], None]
 _COMPLEX = ("chart", "diagram", "map", "table")
 _NAME = "picture"
 _TOKENS = {"kind": 8, "simple": 96, "link": 48, "short": 96, "long": 512}
-_OPENINGS = ("the image shows ", "this image shows ", "the picture shows ", "image of ", "a picture of ", "an image of ")
+_OPENINGS = (
+    "the image shows ",
+    "this image shows ",
+    "the picture shows ",
+    "image of ",
+    "a picture of ",
+    "an image of ",
+)
 
 
 def suggest(
@@ -71,12 +77,20 @@ def suggest(
 
 
 def write_suggestions(
-    path: str | os.PathLike[str], document: Document, entries: Sequence[Entry], *, model: str, note: str = "", lang: str = "en"
+    path: str | os.PathLike[str],
+    document: Document,
+    entries: Sequence[Entry],
+    *,
+    model: str,
+    note: str = "",
+    lang: str = "en",
 ) -> ReviewFile:
     """Write suggestions to a file for review. Raises InvalidInput where one is already."""
     target = Path(path).expanduser()
     if target.exists():
-        told = f"{str(path)!r} exists already; go on with: looktwice alt review {str(path)!r}, or choose another with -o"
+        told = (
+            f"{str(path)!r} exists already; go on with: looktwice alt review {str(path)!r}, or choose another with -o"
+        )
         raise InvalidInput(told)
     folder = target.resolve().parent
     text = "\n".join(_page(document, os.path.relpath(document.path.resolve(), folder), entries, model, note, lang))
@@ -85,9 +99,7 @@ def write_suggestions(
     return file
 
 
-def _page(
-    document: Document, name: str, entries: Sequence[Entry], model: str, note: str, lang: str
-) -> Iterator[str]:
+def _page(document: Document, name: str, entries: Sequence[Entry], model: str, note: str, lang: str) -> Iterator[str]:
     say = words(lang)
     yield f"# {say('Suggested alternative texts. Nothing is written into the document before you accept it.')}"
     yield f"# {say('Change any text, and set each decision to accept, decorative or skip; open is undecided.')}"
@@ -173,6 +185,11 @@ class Suggester:
         if found.branch == "complex":
             found = replace(found, long=_clean(self._ask(chat, "long", place).text))
         doubts = tuple(doubts_of(seen, self._say, answer=answer, text=text, calibration=self.agent.calibration()))
+        if found.branch == "link":
+            doubts = (
+                self._say("See that it says what the link or button does: {link}", link=place.context.link),
+                *doubts,
+            )
         return self._settled(_entry(found, text, doubts), answer, place)
 
     def _settled(self, entry: Entry, answer: Answer, place: Place) -> Entry:
@@ -192,7 +209,9 @@ class Suggester:
         said = self._ask(chat, "kind", place).text.casefold().strip(" .").split()
         kind = said[-1] if said and said[-1] in KINDS else ""
         if kind in _COMPLEX:
-            why = self._say("The model takes it for a chart or the like: a short text here, a long one in the document.")
+            why = self._say(
+                "The model takes it for a chart or the like: a short text here, a long one in the document."
+            )
             return replace(found, branch="complex", why=why)
         if kind == "decoration":
             return Decided("decorative", self._say("The model takes it for decoration."), "")

@@ -1,9 +1,9 @@
 """Documents with pictures: HTML, Markdown, EPUB, DOCX. What stands where, and new alternative texts, byte for byte.
 
-    document = open_document("page.html")
-    for place in document.places:
-        print(place.where, place.source, place.alt)
-    document.written({0: "A red circle"})  # the bytes of the file with a text for the first picture
+document = open_document("page.html")
+for place in document.places:
+    print(place.where, place.source, place.alt)
+document.written({0: "A red circle"})  # the bytes of the file with a text for the first picture
 """
 
 from __future__ import annotations

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ....errors import MissingExtra
@@ -11,15 +12,43 @@ if TYPE_CHECKING:
     from markdown_it.rules_inline import StateInline
     from markdown_it.token import Token
 
-__all__ = ["plain", "tokens_of"]
+__all__ = ["Block", "blocks_of", "plain"]
 
 
-def tokens_of(source: str) -> Sequence[Token]:
-    """The tokens of a text.
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Text or HTML on lines ``first`` to ``last`` (from 0, the last one not included).
 
-    The ``meta`` of a picture or of HTML inside a line has its ``span``: the characters of its block's content that the
-    rule of the parser took. A picture has its ``label`` as well, where the text in its first brackets stands in that.
+    The ``meta`` of a picture or of HTML among its tokens has its ``span``: the characters of ``content`` that the rule
+    of the parser took. A picture has its ``label`` as well, where the text in its first brackets stands in that.
     """
+
+    content: str
+    first: int
+    last: int
+    tokens: tuple[Token, ...] = ()
+    is_html: bool = False
+    is_heading: bool = False
+    is_cell: bool = False
+
+
+def blocks_of(source: str) -> Iterator[Block]:
+    """The blocks of a text that have words or HTML, in order."""
+    around = ""
+    for token in _parsed(source):
+        if token.map is not None and token.type in ("inline", "html_block"):
+            yield Block(
+                token.content,
+                *token.map,
+                tokens=tuple(token.children or ()),
+                is_html=token.type == "html_block",
+                is_heading=around == "heading_open",
+                is_cell=around in ("td_open", "th_open"),
+            )
+        around = token.type
+
+
+def _parsed(source: str) -> Sequence[Token]:
     try:
         from markdown_it import MarkdownIt
         from markdown_it.rules_inline import html_inline, image

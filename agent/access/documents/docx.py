@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ....errors import InvalidInput, PictureRejected
 from ....memory import Picture
@@ -21,10 +19,7 @@ from .pictures import inside
 from .place import Place, Slot
 from .text import Text
 from .word import Story
-from .xml import attribute, elements, local, parsed
-
-if TYPE_CHECKING:
-    from lxml.etree import _Element as Element  # pyright: ignore[reportPrivateUsage]
+from .xml import Element, attribute, elements, local, parsed
 
 __all__ = ["read_docx"]
 

@@ -30,9 +30,7 @@ def read_epub(path: Path, raw: bytes) -> Document:
     chapters = _chapters(archive)
     _require_open(archive, chapters)
     parts = tuple(_part(archive, name) for name in chapters)
-    return Document(
-        path, raw, parts, archive.written, lambda place: inside(place.source, archive, place.where.member)
-    )
+    return Document(path, raw, parts, archive.written, lambda place: inside(place.source, archive, place.where.member))
 
 
 def _part(archive: Archive, name: str) -> Part:
@@ -51,7 +49,9 @@ def _chapters(archive: Archive) -> list[str]:
             name = posixpath.join(posixpath.dirname(package), unquote(attribute(item, "href") or ""))
             pages[attribute(item, "id") or name] = posixpath.normpath(name)
     if next(elements(root, "manifest"), None) is None:
-        raise InvalidInput(f"{archive.label} has no manifest in {package!r}; make it anew with the program that made it")
+        raise InvalidInput(
+            f"{archive.label} has no manifest in {package!r}; make it anew with the program that made it"
+        )
     order = [attribute(item, "idref") or "" for item in elements(root, "itemref")]
     return [pages[name] for name in dict.fromkeys([*order, *pages]) if name in pages]
 

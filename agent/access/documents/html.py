@@ -99,7 +99,7 @@ class _Page:
             heading=next((self._tree.words(each) for each in reversed(self._headings) if each.start < tag.start), ""),
             before=self._around(tag, before=True),
             after=self._around(tag, before=False),
-            caption=self._caption(around),
+            caption=self._caption(around) or tag.get("title") or "",
             link=(tag if tag.name == "area" else link or tag).get("href") or "",
             link_text=self._tree.words(holder) if holder else "",
             in_button=button is not None or tag.name == "input",

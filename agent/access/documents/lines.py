@@ -43,7 +43,9 @@ class Lines:
 
 @dataclass(frozen=True, slots=True)
 class Fragment:
-    """A piece of content, from its character ``base`` on: where each line of the content begins in it and in the source.
+    """A piece of the content of a block, which begins at its character ``base``.
+
+    ``starts`` are where lines of the whole content begin, ``origins`` where these stand in the source.
     """
 
     content: str
@@ -85,11 +87,15 @@ class Cells:
         self._column = 0
 
     def fragment(self, content: str, line: int) -> Fragment | None:
-        """The content of the next cell on a line; None if it isn't written so there, as with an escaped bar."""
+        """The content of the next cell on a line, where a bar has a backslash; None if it isn't found there."""
         if line != self._line:
             self._line, self._column = line, 0
-        column = self._lines.line(line).find(content, self._column)
+        written = content.replace("|", "\\|")
+        column = self._lines.line(line).find(written, self._column)
         if column < 0:
             return None
-        self._column = column + len(content)
-        return Fragment(content, (0,), (self._lines.starts[line] + column,))
+        self._column = column + len(written)
+        bars = [place for place, char in enumerate(content) if char == "|"]
+        first = self._lines.starts[line] + column
+        origins = (first, *(first + bar + number for number, bar in enumerate(bars, start=1)))
+        return Fragment(content, (0, *bars), origins)

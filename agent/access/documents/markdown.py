@@ -4,21 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
-from .commonmark import plain, tokens_of
+from .commonmark import Block, blocks_of, plain
 from .html import slots_of_tree
 from .lines import Cells, Fragment, Lines
 from .place import Context, Edit, Place, Slot, Where, write_nothing
 from .tags import Tree, escaped
 from .text import Text
 
+if TYPE_CHECKING:
+    from markdown_it.token import Token
+
 __all__ = ["slots_of"]
 
 _SPECIAL = "\\`*_[]<>&|~$"
 _WORDS = 40
 _LOST = "where it stands in the line isn't certain; change it by hand"
-_Token: TypeAlias = Any
 _Found: TypeAlias = tuple[int, Slot]
 
 
@@ -42,39 +44,37 @@ class _Page:
         self._source = text.data.decode("utf-8")
         self._member = member
         self._lines = Lines(self._source)
-        self._tokens = tokens_of(self._lines.without_front_matter())
-        self._said = [(block.map[0], plain(block.children)) for block in self._tokens if block.type == "inline"]
+        self._blocks = list(blocks_of(self._lines.without_front_matter()))
+        self._said = [(block.first, plain(block.tokens)) for block in self._blocks]
         self._title = self._heading = ""
 
     def slots(self) -> Iterator[_Found]:
         """Each picture with its place in the source."""
-        cells, before = Cells(self._lines), ""
-        for block in self._tokens:
-            if block.type == "html_block":
-                fragment = Fragment.of_lines(self._lines, block.content, *block.map)
-                yield from self._html(fragment, block.content, Context(), block.map[0])
-            if block.type == "inline":
-                if before == "heading_open":
-                    self._heading = plain(block.children)
-                    self._title = self._title or self._heading
-                if before in ("td_open", "th_open"):
-                    fragment = cells.fragment(block.content, block.map[0])
-                else:
-                    fragment = Fragment.of_lines(self._lines, block.content, *block.map)
+        cells = Cells(self._lines)
+        for block in self._blocks:
+            if block.is_heading:
+                self._heading = plain(block.tokens)
+                self._title = self._title or self._heading
+            if block.is_cell:
+                fragment = cells.fragment(block.content, block.first)
+            else:
+                fragment = Fragment.of_lines(self._lines, block.content, block.first, block.last)
+            if block.is_html:
+                yield from self._html(fragment, block.content, Context(), block.first)
+            else:
                 yield from self._inline(block, fragment)
-            before = block.type
 
-    def _inline(self, block: _Token, fragment: Fragment | None) -> Iterator[_Found]:
+    def _inline(self, block: Block, fragment: Fragment | None) -> Iterator[_Found]:
         link: _Link | None = None
-        for number, token in enumerate(block.children):
+        for number, token in enumerate(block.tokens):
             link = _link_after(token, number, link)
             if token.type == "image":
-                yield self._picture(token, fragment, self._context(block, link, number), block.map[0])
+                yield self._picture(token, fragment, self._context(block, link, number), block.first)
             if token.type == "html_inline":
                 part = None if fragment is None else fragment.part(*token.meta["span"])
-                yield from self._html(part, token.content, self._context(block, link, number), block.map[0])
+                yield from self._html(part, token.content, self._context(block, link, number), block.first)
 
-    def _picture(self, token: _Token, fragment: Fragment | None, context: Context, first: int) -> _Found:
+    def _picture(self, token: Token, fragment: Fragment | None, context: Context, first: int) -> _Found:
         source, title = str(token.attrs["src"]), str(token.attrs.get("title", ""))
         start, end = token.meta["span"]
         place = Place("image", source, plain(token.children) or None, Where(first + 1, self._member), context)
@@ -131,16 +131,16 @@ class _Page:
         at = len(self._source[:first].encode("utf-8"))
         return Edit(at, at + len(self._source[first:last].encode("utf-8")), new.encode("utf-8"))
 
-    def _context(self, block: _Token, link: _Link | None, number: int) -> Context:
-        token, (first, last) = block.children[number], block.map
+    def _context(self, block: Block, link: _Link | None, number: int) -> Context:
+        token = block.tokens[number]
         return Context(
             title=self._title,
             heading=self._heading,
-            before=_last(f"{self._before(first)} {plain(block.children[:number])}"),
-            after=_first(f"{plain(block.children[number + 1 :])} {self._after(last - 1)}"),
+            before=_last(f"{self._before(block.first)} {plain(block.tokens[:number])}"),
+            after=_first(f"{plain(block.tokens[number + 1 :])} {self._after(block.last - 1)}"),
             caption=str(token.attrs.get("title", "")),
             link=link.href if link else "",
-            link_text=_linked(block.children, link.start) if link else "",
+            link_text=_linked(block.tokens, link.start) if link else "",
         )
 
     def _before(self, line: int) -> str:
@@ -166,7 +166,7 @@ def _rewritten(written: str, label: tuple[int, int], text: str, source: str, tit
     return start, end, new
 
 
-def _link_after(token: _Token, number: int, link: _Link | None) -> _Link | None:
+def _link_after(token: Token, number: int, link: _Link | None) -> _Link | None:
     """The link that is open behind a token, written as Markdown or as HTML."""
     if token.type == "link_open":
         return _Link(str(token.attrs["href"]), number)
@@ -178,11 +178,11 @@ def _link_after(token: _Token, number: int, link: _Link | None) -> _Link | None:
     return link
 
 
-def _ends_link(token: _Token) -> bool:
+def _ends_link(token: Token) -> bool:
     return token.type == "link_close" or (token.type == "html_inline" and token.content.lower().startswith("</a"))
 
 
-def _linked(children: Sequence[_Token], start: int) -> str:
+def _linked(children: Sequence[Token], start: int) -> str:
     """The words of the link that begins with a token."""
     end = next((place for place in range(start, len(children)) if _ends_link(children[place])), len(children))
     return plain(children[start:end])

@@ -25,7 +25,7 @@ def beside(source: str, folder: Path, root: Path | None, base: str = "") -> Pict
     """
     if source[:5].lower() == "data:":
         return from_data_url(source)
-    path = _local_path(base and posixpath.join(base, source) or source)
+    path = _local_path(posixpath.join(base, source) if base else source)
     top = (root or folder).resolve()
     if path.startswith("/") and root is None:
         raise PictureRejected(f"{_short(source)} begins at the root of a site; name its folder with --root")
@@ -71,7 +71,9 @@ def _local_path(source: str) -> str:
     except ValueError as error:
         raise PictureRejected(f"{_short(source)} can't be read as a path ({error}); check it") from error
     if parts.scheme in ("http", "https", "ftp") or parts.netloc:
-        raise PictureRejected(f"{_short(source)} is elsewhere on the network, and nothing is fetched; download it first")
+        raise PictureRejected(
+            f"{_short(source)} is elsewhere on the network, and nothing is fetched; download it first"
+        )
     if parts.scheme:
         raise PictureRejected(f"{_short(source)} is no relative path; put the picture beside the document")
     path = unquote(parts.path)

@@ -109,9 +109,7 @@ class Tree:
                 found.setdefault(attribute.name, attribute)
         closed = node.type == "self_closing_tag"
         broken = node.has_error
-        return Tag(
-            self._text(name).lower(), node.start_byte, node.end_byte, name.end_byte, found, closed, broken, node
-        )
+        return Tag(self._text(name).lower(), node.start_byte, node.end_byte, name.end_byte, found, closed, broken, node)
 
     def _attribute(self, node: Node) -> Attribute:
         name, *rest = node.children

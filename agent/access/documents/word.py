@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 from ....errors import InvalidInput
 from .place import Context, Edit, Kind, Place, Slot, Where
 from .tags import Tag, Tree, set_attribute
 from .text import Text
-from .xml import attribute, elements, local, within
-
-if TYPE_CHECKING:
-    from lxml.etree import _Element as Element  # pyright: ignore[reportPrivateUsage]
+from .xml import Element, attribute, elements, local, within
 
 __all__ = ["Story"]
 
 _WORDS = 40
 _EXTENSION = (
-    '<a:ext xmlns:a="http://schemas.openxmlformats.org/drawingml/2006/main" uri="{C183D7F6-B498-43B3-948B-1728B52AA6E4}">'
+    '<a:ext xmlns:a="http://schemas.openxmlformats.org/drawingml/2006/main" '
+    'uri="{C183D7F6-B498-43B3-948B-1728B52AA6E4}">'
     '<adec:decorative xmlns:adec="http://schemas.microsoft.com/office/drawing/2017/decorative" val="1"/></a:ext>'
 )
 _LIST = '<a:extLst xmlns:a="http://schemas.openxmlformats.org/drawingml/2006/main">{}</a:extLst>'
@@ -91,8 +88,8 @@ class Story:
 
     def _context(self, properties: Element, number: int) -> Context:
         link = within(properties, "hyperlink")
-        click = next(elements(properties, "hlinkClick"), None)
-        reference = attribute(click if click is not None else link, "id") if (click, link) != (None, None) else None
+        clicked = next(elements(properties, "hlinkClick"), link)
+        reference = attribute(clicked, "id") if clicked is not None else None
         return Context(
             title=self._title,
             heading=self._heading(number),

@@ -90,7 +90,7 @@ def suggest(document: str, **given: Unpack[SuggestOptions]) -> None:
 
     Exit status: 0 done, 1 refused or failed, 130 interrupted, with nothing written.
     """
-    from ..access.alt import Prompts, open_document, write_suggestions
+    from ..access.alt import Prompts, check_alternatives, open_document, write_suggestions
 
     out = given["out"] or f"{document}.alt.txt"
     if Path(out).exists():
@@ -101,8 +101,9 @@ def suggest(document: str, **given: Unpack[SuggestOptions]) -> None:
     opened = open_document(document, root=given["root"])
     prompts = Prompts.read(given["prompts"]) if given["prompts"] else Prompts()
     entries, model, note = _suggested(opened, prompts, given, lines)
-    for place in (place for place in opened.places if place.problem):
-        lines.tell("status", f"no suggestion for {place.where}: {place.problem}")
+    for fault in check_alternatives(opened, lang=given["lang"]):
+        if fault.place.problem:
+            lines.tell("status", f"no suggestion for {fault.place.where}: {fault.place.problem}")
     for entry in entries:
         if entry.branch == "unseen":
             lines.tell("status", f"not looked at, {entry.where}: {entry.why}")
@@ -117,15 +118,14 @@ def suggest(document: str, **given: Unpack[SuggestOptions]) -> None:
 @alt.command(short_help="Go through suggestions: accept, edit, skip.")
 @click.argument("file", metavar="FILE")
 @click.option("--lang", metavar="CODE", help="Language of the messages; else that of the suggestions.")
-@options.plain
-def review(file: str, lang: str | None, plain: bool) -> None:
+def review(file: str, lang: str | None) -> None:
     """Go through the suggestions in FILE, line by line, with commands of one letter; ? lists them.
 
     Each decision is kept at once: end and go on at any time. Or edit FILE itself.
     """
     from ..access.alt import Review, ReviewFile
 
-    lines = Lines(is_plain(plain))
+    lines = Lines()
     read = ReviewFile.read(file)
     reviewed = Review(read, _ask, lambda label, text: _tell(lines, label, text), lang or read.head.get("lang", "en"))
     try:

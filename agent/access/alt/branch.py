@@ -66,8 +66,9 @@ def _of_text(seen: Seen, around: Context, say: Words, *, is_function: bool) -> D
 
 def _stands_in(text: str, around: Context) -> bool:
     words = _words(text)
-    beside = (around.before, around.after, around.caption)
-    return sum(map(len, words)) >= _LEAST and any(f" {' '.join(words)} " in f" {' '.join(_words(b))} " for b in beside)
+    return sum(map(len, words)) >= _LEAST and any(
+        f" {' '.join(words)} " in f" {' '.join(_words(said))} " for said in (around.beside, around.caption)
+    )
 
 
 def _words(text: str) -> list[str]:

@@ -59,14 +59,14 @@ class Fault:
         }
 
 
-def check_alternatives(
-    path: str | os.PathLike[str], *, lang: str = "en", root: str | os.PathLike[str] | None = None
-) -> tuple[Fault, ...]:
+def check_alternatives(document: str | os.PathLike[str] | Document, *, lang: str = "en") -> tuple[Fault, ...]:
     """The faults of a document's alternative texts, in its order; none if all is well.
 
     Raises InvalidInput for what is no document that can be read.
     """
-    return tuple(_faults(open_document(path, root=root), words(lang)))
+    opened = document if isinstance(document, Document) else open_document(document)
+    say = words(lang)
+    return tuple(fault for place in opened.places for fault in faults_of(place, say))
 
 
 def documents_in(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
@@ -102,11 +102,6 @@ def shown_source(place: Place) -> str:
     if source[:5].lower() == "data:":
         return "data URL"
     return source if len(source) <= _SHOWN else f"...{source[-_SHOWN:]}"
-
-
-def _faults(document: Document, say: Words) -> Iterator[Fault]:
-    for place in document.places:
-        yield from faults_of(place, say)
 
 
 def _documents_below(folder: Path) -> Iterator[Path]:

@@ -33,7 +33,7 @@ Progress = Callable[[int, int, str], None]
 """Told before each picture: its number, how many there are, its name."""
 
 _COMPLEX = ("chart", "diagram", "map", "table")
-_NAME = "picture"
+_CALLED = "picture"
 _TOKENS = {"kind": 8, "simple": 96, "link": 48, "short": 96, "long": 512}
 _OPENINGS = (
     "the image shows ",
@@ -71,7 +71,7 @@ def suggest(
     entries: list[Entry] = []
     for number, index in enumerate(wanted, start=1):
         if on_progress is not None:
-            on_progress(number, len(wanted), shown_source(document.places[index]))
+            on_progress(number, len(wanted), _name(document.places[index]))
         entries.append(suggester.entry(number, index))
     return entries
 
@@ -130,6 +130,7 @@ class Suggester:
         self._say = words(self.lang)
         self._reader = find_tools(["ocr"])[0] if self.read_text else None
         self._known: dict[tuple[object, ...], Entry] = {}
+        self._seen: dict[str, Seen] = {}
 
     def entry(self, number: int, index: int) -> Entry:
         """The suggestion for a place."""
@@ -149,7 +150,7 @@ class Suggester:
         return replace(
             entry,
             number=number,
-            source=shown_source(place) or place.kind,
+            source=_name(place),
             where=str(place.where),
             mark=mark_of(self.document, index, key),
             context=_context(place),
@@ -164,7 +165,10 @@ class Suggester:
     def _looked(self, place: Place, picture: Picture) -> Entry:
         chat = self.agent.chat()
         try:
-            seen = looked_at(chat, chat.add(picture, _NAME), self._reader)
+            added = chat.add(picture, _CALLED)
+            if picture.key not in self._seen:
+                self._seen[picture.key] = looked_at(chat, added, self._reader)
+            seen = self._seen[picture.key]
             found = decided(place, seen, self._say)
             if found.text is None:
                 return self._asked(chat, place, seen, found)
@@ -191,6 +195,11 @@ class Suggester:
                 *doubts,
             )
         return self._settled(_entry(found, text, doubts), answer, place)
+
+    def _function(self, place: Place) -> str:
+        if place.context.link:
+            return self._say("See that it says where the link leads: {link}", link=place.context.link)
+        return self._say("See that it says what the button does.")
 
     def _settled(self, entry: Entry, answer: Answer, place: Place) -> Entry:
         """The suggestion, or what becomes of one that the model couldn't make or that says nothing new."""
@@ -227,6 +236,10 @@ def _entry(found: Decided, text: str, doubts: tuple[str, ...]) -> Entry:
     return Entry(
         0, "", "", found.branch, text, "", long=found.long, why=found.why, doubts=doubts, question=found.question
     )
+
+
+def _name(place: Place) -> str:
+    return shown_source(place) or place.kind
 
 
 def _context(place: Place) -> str:

@@ -13,6 +13,7 @@ from .text import Text
 __all__ = ["declared_encoding", "slots_of", "slots_of_tree"]
 
 _HEADINGS = {"h1", "h2", "h3", "h4", "h5", "h6"}
+_BLOCKS = {"p", "li", "dd", "dt", "td", "th", "figure", "div", "blockquote", "label", *_HEADINGS}
 _SILENT = {"presentation", "none"}
 _AROUND = 60  # pieces of text before a picture and after it that are looked at
 _WORDS = 40  # words of them that are kept
@@ -57,7 +58,7 @@ class _Page:
         self._tree = tree
         self._title = next((tree.words(tag) for tag in tree.tags if tag.name == "title"), "")
         self._headings = [tag for tag in tree.tags if tag.name in _HEADINGS]
-        body = next((tag.end for tag in tree.tags if tag.name == "body"), 0)
+        body = next((tag.end for tag in tree.tags if tag.name == "body"), _end_of_title(tree))
         self._spans = [span for span in tree.spans() if span[0] >= body]
 
     def slot(self, tag: Tag, kind: Kind, where: Where) -> Slot:
@@ -99,6 +100,7 @@ class _Page:
             heading=next((self._tree.words(each) for each in reversed(self._headings) if each.start < tag.start), ""),
             before=self._around(tag, before=True),
             after=self._around(tag, before=False),
+            beside=next((self._tree.words(each) for each in around if each.name in _BLOCKS), ""),
             caption=self._caption(around) or tag.get("title") or "",
             link=(tag if tag.name == "area" else link or tag).get("href") or "",
             link_text=self._tree.words(holder) if holder else "",
@@ -118,6 +120,11 @@ class _Page:
             return ""
         inside = (each for each in self._tree.tags if each.name == "figcaption")
         return next((self._tree.words(c) for c in inside if figure.start_byte <= c.start < figure.end_byte), "")
+
+
+def _end_of_title(tree: Tree) -> int:
+    title = next((tag for tag in tree.tags if tag.name == "title"), None)
+    return title.node.parent.end_byte if title is not None and title.node.parent is not None else 0
 
 
 def _kind(tag: Tag) -> Kind | None:

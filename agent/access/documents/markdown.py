@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["slots_of"]
 
-_SPECIAL = "\\`*_[]<>&|~$"
+_SPECIAL = "\\`*_[]<>&~$"
 _WORDS = 40
 _LOST = "where it stands in the line isn't certain; change it by hand"
 _Found: TypeAlias = tuple[int, Slot]
@@ -119,6 +119,7 @@ class _Page:
             heading=inner.heading or self._heading,
             before=_last(f"{around.before or self._before(line)} {inner.before}"),
             after=_first(f"{inner.after} {around.after or self._after(line)}"),
+            beside=inner.beside or around.beside,
             link=inner.link or around.link,
             link_text=inner.link_text or around.link_text,
         )
@@ -138,6 +139,7 @@ class _Page:
             heading=self._heading,
             before=_last(f"{self._before(block.first)} {plain(block.tokens[:number])}"),
             after=_first(f"{plain(block.tokens[number + 1 :])} {self._after(block.last - 1)}"),
+            beside=plain(block.tokens),
             caption=str(token.attrs.get("title", "")),
             link=link.href if link else "",
             link_text=_linked(block.tokens, link.start) if link else "",
@@ -160,6 +162,7 @@ def _rewritten(written: str, label: tuple[int, int], text: str, source: str, tit
         named = f' title="{escaped(title)}"' if title else ""
         return 0, len(written), f'<img src="{escaped(source)}" alt=""{named}>'
     new = "".join(f"\\{char}" if char in _SPECIAL else char for char in " ".join(text.split()))
+    new = new.replace("|", "&#124;")  # even with a backslash a bar could make a table of two lines
     start, end = label
     if written[end + 1 :] in ("", "[]"):  # the label was the text, too
         return start, len(written), f"{new}][{written[start:end]}]"

@@ -34,7 +34,10 @@ def beside(source: str, folder: Path, root: Path | None, base: str = "") -> Pict
         raise PictureRejected(f"{_short(source)} lies outside {str(top)!r}; name a folder around both with --root")
     if not found.is_file():
         raise PictureRejected(f"{_short(source)} is missing; check the path")
-    return Picture.load(found)
+    try:
+        return Picture.load(found)
+    except PictureRejected as error:
+        raise PictureRejected(str(error).replace(repr(str(found)), _short(source), 1)) from error
 
 
 def inside(source: str, archive: Archive, member: str) -> Picture:

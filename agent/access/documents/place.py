@@ -29,13 +29,15 @@ class Where:
 class Context:
     """What the page says around a picture, each empty where there is nothing.
 
-    ``link`` is where a link around it leads, ``link_text`` the words that the same link or button has beside it.
+    ``beside`` are the words of the same paragraph, cell or figure, ``before`` and ``after`` some of the page. ``link`` is
+    where a link around it leads, ``link_text`` the words that the same link or button has.
     """
 
     title: str = ""
     heading: str = ""
     before: str = ""
     after: str = ""
+    beside: str = ""
     caption: str = ""
     link: str = ""
     link_text: str = ""

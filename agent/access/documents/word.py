@@ -95,6 +95,7 @@ class Story:
             heading=self._heading(number),
             before=" ".join(" ".join(self._words[:number]).split()[-_WORDS:]),
             after=" ".join(" ".join(self._words[number:]).split()[:_WORDS]),
+            beside=self._words[number] if number >= 0 else "",
             caption=self._caption(number),
             link=self._related.get(reference or "", ""),
             link_text=_words_of(link) if link is not None else "",

@@ -213,7 +213,7 @@ def test_only_the_alternative_texts_of_markdown_change(write: Write, ending: str
 def test_a_decorative_picture_of_markdown_becomes_html(write: Write) -> None:
     document = open_document(write("page.md", 'a ![](b.png "t") ![][r]\n\n[r]: <c d.png>\n'))
     written = document.written({0: "", 1: ""}).decode()
-    first, second = '<img src="b.png" alt="" title="t">', '<img src="c%20d.png" alt="">'
+    first, second = '<img src="b.png" title="t" alt="">', '<img src="c%20d.png" alt="">'
     assert written == f"a {first} {second}\n\n[r]: <c d.png>\n"
 
 

@@ -69,23 +69,26 @@ class _Page:
         for number, token in enumerate(block.tokens):
             link = _link_after(token, number, link)
             if token.type == "image":
-                yield self._picture(token, fragment, self._context(block, link, number), block.first)
+                yield self._picture(token, fragment, self._context(block, link, number), block)
             if token.type == "html_inline":
                 part = None if fragment is None else fragment.part(*token.meta["span"])
                 yield from self._html(part, token.content, self._context(block, link, number), block.first)
 
-    def _picture(self, token: Token, fragment: Fragment | None, context: Context, first: int) -> _Found:
+    def _picture(self, token: Token, fragment: Fragment | None, context: Context, block: Block) -> _Found:
         source, title = str(token.attrs["src"]), str(token.attrs.get("title", ""))
         start, end = token.meta["span"]
-        place = Place("image", source, plain(token.children) or None, Where(first + 1, self._member), context)
+        place = Place("image", source, plain(token.children) or None, Where(block.first + 1, self._member), context)
         if fragment is None:
-            return self._lines.starts[first], Slot(replace(place, problem=_LOST), write_nothing)
+            return self._lines.starts[block.first], Slot(replace(place, problem=_LOST), write_nothing)
         at = fragment.place(start)
         place = replace(place, where=Where(self._lines.number(at) + 1, self._member))
         whole, label = fragment.part(start, end), token.meta["label"]
 
         def write(text: str) -> Sequence[Edit]:
-            return (self._edit(whole, *_rewritten(whole.content, label, text, source, title)),)
+            if text:
+                return (self._edit(whole, *_described(whole.content, label, text)),)
+            markup = _decorative(source, title, is_line=_opens_lines(block, start, end))
+            return (self._edit(whole, 0, len(whole.content), markup),)
 
         return at, Slot(place, write)
 
@@ -107,7 +110,9 @@ class _Page:
             if fragment is None:
                 return ()
             return [
-                self._edit(fragment, _characters(tree, edit.start), _characters(tree, edit.end), edit.new.decode())
+                self._edit(
+                    fragment, _characters(tree, edit.start), _characters(tree, edit.end), _barless(edit.new.decode())
+                )
                 for edit in slot.write(text)
             ]
 
@@ -152,21 +157,35 @@ class _Page:
         return _first(" ".join(words for first, words in self._said if first > line))
 
 
-def _rewritten(written: str, label: tuple[int, int], text: str, source: str, title: str) -> tuple[int, int, str]:
+def _described(written: str, label: tuple[int, int], text: str) -> tuple[int, int, str]:
     """What changes in ``![alt](source)``, ``![alt][label]``, ``![label][]`` or ``![label]``: from, to, and the new.
 
-    ``label`` is where the text in the first brackets stands. Markdown has no mark for a decorative picture, so HTML
-    takes its place.
+    ``label`` is where the text in the first brackets stands.
     """
-    if not text:
-        named = f' title="{escaped(title)}"' if title else ""
-        return 0, len(written), f'<img src="{escaped(source)}" alt=""{named}>'
-    new = "".join(f"\\{char}" if char in _SPECIAL else char for char in " ".join(text.split()))
-    new = new.replace("|", "&#124;")  # even with a backslash a bar could make a table of two lines
+    new = _barless("".join(f"\\{char}" if char in _SPECIAL else char for char in " ".join(text.split())))
     start, end = label
     if written[end + 1 :] in ("", "[]"):  # the label was the text, too
         return start, len(written), f"{new}][{written[start:end]}]"
     return start, end, new
+
+
+def _decorative(source: str, title: str, *, is_line: bool) -> str:
+    """A picture without a text: Markdown has no mark for that, so HTML takes its place.
+
+    A tag on a line of its own would make HTML of the lines below it (``is_line``); one on two lines doesn't.
+    """
+    named = f' title="{escaped(title)}"' if title else ""
+    return f'<img src="{escaped(source)}"{named}{chr(10) if is_line else " "}alt="">'
+
+
+def _barless(text: str) -> str:
+    """The same without bars: even one with a backslash could make a table of two lines."""
+    return text.replace("|", "&#124;")
+
+
+def _opens_lines(block: Block, start: int, end: int) -> bool:
+    """Whether a piece of a block is all that stands on its first line, and others follow."""
+    return start == 0 and block.last - block.first > 1 and not block.content[end:].partition("\n")[0].strip()
 
 
 def _link_after(token: Token, number: int, link: _Link | None) -> _Link | None:

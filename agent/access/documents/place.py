@@ -29,8 +29,8 @@ class Where:
 class Context:
     """What the page says around a picture, each empty where there is nothing.
 
-    ``beside`` are the words of the same paragraph, cell or figure, ``before`` and ``after`` some of the page. ``link`` is
-    where a link around it leads, ``link_text`` the words that the same link or button has.
+    ``beside`` are the words of the same paragraph, cell or figure, ``before`` and ``after`` some of the page's.
+    ``link`` is where a link around it leads, ``link_text`` the words that the same link or button has.
     """
 
     title: str = ""

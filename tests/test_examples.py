@@ -259,3 +259,14 @@ def test_every_example_has_a_docstring_and_imports_only_what_users_may() -> None
         assert ast.get_docstring(tree), script.name
         inside = [n for n in ast.walk(tree) if isinstance(n, ast.ImportFrom) and n.level]
         assert inside == [], script.name
+
+
+def test_check_alternatives_fails_on_pictures_without_a_text(play: Play, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("docs").mkdir()
+    Path("docs/tour.md").write_text("# Tour\n\n![A wall](wall.png)\n", encoding="utf-8")
+    assert play("check_alternatives.py") == []
+    Path("docs/wall.html").write_text('<img src="wall.png">', encoding="utf-8")
+    with pytest.raises(SystemExit) as end:
+        runpy.run_path(str(EXAMPLES / "check_alternatives.py"), run_name="__main__")
+    assert end.value.code == 1
+    assert capsys.readouterr().out == f"{Path('docs/wall.html')}, line 1: wall.png has no alternative text\n"

@@ -56,8 +56,7 @@ def check(documents: tuple[str, ...], github: bool, lang: str, as_json: bool) ->
 
     Exit status: 0 all is well, 1 something was found, or a document can't be read.
     """
-    from ..access.alt import check_alternatives
-    from ..access.alt.faults import documents_in
+    from ..access.alt import check_alternatives, documents_in
 
     found: dict[str, tuple[Fault, ...]] = {}
     lines, failed = Lines(), False

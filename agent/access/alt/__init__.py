@@ -14,7 +14,7 @@ from __future__ import annotations
 from ..documents import open_document
 from .apply import Applied, apply
 from .entry import Branch, Decision, Entry
-from .faults import Fault, check_alternatives
+from .faults import Fault, check_alternatives, documents_in
 from .prompts import Prompts
 from .review import Review
 from .reviewfile import ReviewFile
@@ -31,6 +31,7 @@ __all__ = [
     "ReviewFile",
     "apply",
     "check_alternatives",
+    "documents_in",
     "open_document",
     "suggest",
     "write_suggestions",

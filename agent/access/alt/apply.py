@@ -64,6 +64,7 @@ def apply(
             texts[places[entry.number]] = entry.written or ""
     backup = None
     if texts:
+        require_writable(file.path)
         backup, sha256 = _write(opened, texts)
         file.seen_as(sha256).save()  # the places are as certain as they were
     written = tuple(entry.number for entry in accepted if places[entry.number] in texts)

@@ -14,7 +14,16 @@ from ....errors import InvalidInput
 from ...words import Words, words
 from ..documents import SUFFIXES, Document, Place, open_document
 
-__all__ = ["Fault", "FaultKind", "check_alternatives", "documents_in", "faults_of", "same_words", "shown_source"]
+__all__ = [
+    "Fault",
+    "FaultKind",
+    "check_alternatives",
+    "documents_in",
+    "faults_of",
+    "same_words",
+    "shown_source",
+    "without_opening",
+]
 
 FaultKind: TypeAlias = Literal["missing", "nameless link", "file name", "filler", "image of", "too long", "caption"]
 LONGEST = 125
@@ -96,6 +105,12 @@ def same_words(one: str, other: str) -> bool:
     return bool(one) and re.findall(r"\w+", one.casefold()) == re.findall(r"\w+", other.casefold())
 
 
+def without_opening(text: str) -> str:
+    """A text without words at its beginning that go without saying, as "image of"."""
+    found = _OPENINGS.match(text.casefold())
+    return text if found is None else text[found.end() :]
+
+
 def shown_source(place: Place) -> str:
     """What a document names as the picture, as short as one can say it."""
     source = place.source
@@ -139,7 +154,7 @@ def _of_text(place: Place, say: Words) -> Iterator[tuple[FaultKind, str]]:
         said = say("{n} characters are more than {most}; put the rest into the document", n=len(text), most=LONGEST)
         yield "too long", said
     if same_words(text, place.context.caption):
-        yield "caption", say('"{text}" is what the caption says, too', text=text)
+        yield "caption", say('"{text}" is what the caption or the title says, too', text=text)
 
 
 def _is_file_name(plain: str, source: str) -> bool:

@@ -16,7 +16,7 @@ from ..documents import Document, Place
 from .branch import Decided, decided
 from .doubts import doubts_of
 from .entry import Entry
-from .faults import faults_of, same_words, shown_source
+from .faults import faults_of, same_words, shown_source, without_opening
 from .places import mark_of
 from .prompts import KINDS, Prompts
 from .reviewfile import ReviewFile, written_entry
@@ -35,14 +35,6 @@ Progress = Callable[[int, int, str], None]
 _COMPLEX = ("chart", "diagram", "map", "table")
 _CALLED = "picture"
 _TOKENS = {"kind": 8, "simple": 96, "link": 48, "short": 96, "long": 512}
-_OPENINGS = (
-    "the image shows ",
-    "this image shows ",
-    "the picture shows ",
-    "image of ",
-    "a picture of ",
-    "an image of ",
-)
 
 
 def suggest(
@@ -66,7 +58,7 @@ def suggest(
     wanted = [
         index
         for index, place in enumerate(document.places)
-        if not place.problem and (everything or any(faults_of(place, say)))
+        if not place.problem and not place.is_hidden and (everything or any(faults_of(place, say)))
     ]
     entries: list[Entry] = []
     for number, index in enumerate(wanted, start=1):
@@ -190,10 +182,7 @@ class Suggester:
             found = replace(found, long=_clean(self._ask(chat, "long", place).text))
         doubts = tuple(doubts_of(seen, self._say, answer=answer, text=text, calibration=self.agent.calibration()))
         if found.branch == "link":
-            doubts = (
-                self._say("See that it says what the link or button does: {link}", link=place.context.link),
-                *doubts,
-            )
+            doubts = (self._function(place), *doubts)
         return self._settled(_entry(found, text, doubts), answer, place)
 
     def _function(self, place: Place) -> str:
@@ -254,10 +243,7 @@ def _phrase(answer: str) -> str:
     text = _clean(answer).partition("\n")[0].strip().strip('"')
     first, stop, rest = text.partition(". ")
     text = first if stop and rest else text
-    for opening in _OPENINGS:
-        if text.casefold().startswith(opening):
-            text = text[len(opening) :]
-            break
+    text = without_opening(text)
     return f"{text[:1].upper()}{text[1:]}".removesuffix(".").strip()
 
 

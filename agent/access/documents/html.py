@@ -6,7 +6,7 @@ import html
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 
-from .place import Context, Edit, Kind, Place, Slot, Where, write_nothing
+from .place import Context, Edit, Kind, Place, Slot, Where, first_words, last_words, write_nothing
 from .tags import Tag, Tree, set_attribute
 from .text import Text
 
@@ -16,7 +16,6 @@ _HEADINGS = {"h1", "h2", "h3", "h4", "h5", "h6"}
 _BLOCKS = {"p", "li", "dd", "dt", "td", "th", "figure", "div", "blockquote", "label", *_HEADINGS}
 _SILENT = {"presentation", "none"}
 _AROUND = 60  # pieces of text before a picture and after it that are looked at
-_WORDS = 40  # words of them that are kept
 _HEAD = 4096  # bytes in which a page says how it is encoded
 
 
@@ -77,19 +76,13 @@ class _Page:
     def _alt(self, tag: Tag, kind: Kind) -> str | None:
         named = tag.get("aria-label") or self._labelled(tag)
         if kind == "drawing":
-            return named or self._svg_title(tag) or None
+            return named or self._inside(tag, "title") or None
         return tag.get("alt") if not named or tag.get("alt") else named
 
     def _labelled(self, tag: Tag) -> str:
         wanted = (tag.get("aria-labelledby") or "").split()
-        return " ".join(self._tree.words(each) for each in self._tree.tags if wanted and each.get("id") in wanted)
-
-    def _svg_title(self, tag: Tag) -> str:
-        inside = tag.node.parent
-        titles = (each for each in self._tree.tags if each.name == "title")
-        if inside is None:
-            return ""
-        return next((self._tree.words(t) for t in titles if inside.start_byte <= t.start < inside.end_byte), "")
+        tags = self._tree.tags if wanted else ()
+        return " ".join(self._tree.words(each) for each in tags if each.get("id") in wanted)
 
     def _context(self, tag: Tag, around: Sequence[Tag]) -> Context:
         link = next((each for each in around if each.name == "a" and each.get("href") is not None), None)
@@ -101,7 +94,9 @@ class _Page:
             before=self._around(tag, before=True),
             after=self._around(tag, before=False),
             beside=next((self._tree.words(each) for each in around if each.name in _BLOCKS), ""),
-            caption=self._caption(around) or tag.get("title") or "",
+            caption=next((self._inside(e, "figcaption") for e in around if e.name == "figure"), "")
+            or tag.get("title")
+            or "",
             link=(tag if tag.name == "area" else link or tag).get("href") or "",
             link_text=self._tree.words(holder) if holder else "",
             in_button=button is not None or tag.name == "input",
@@ -110,21 +105,17 @@ class _Page:
     def _around(self, tag: Tag, *, before: bool) -> str:
         middle = bisect_left(self._spans, (tag.start, tag.start))
         spans = self._spans[max(0, middle - _AROUND) : middle] if before else self._spans[middle : middle + _AROUND]
-        raw = b" ".join(self._tree.data[start:end] for start, end in spans)
-        words = html.unescape(raw.decode("utf-8", "replace")).split()
-        return " ".join(words[-_WORDS:] if before else words[:_WORDS])
+        texts = [html.unescape(self._tree.data[start:end].decode("utf-8", "replace")) for start, end in spans]
+        return last_words(texts) if before else first_words(texts)
 
-    def _caption(self, around: Sequence[Tag]) -> str:
-        figure = next((each.node.parent for each in around if each.name == "figure"), None)
-        if figure is None:
-            return ""
-        inside = (each for each in self._tree.tags if each.name == "figcaption")
-        return next((self._tree.words(c) for c in inside if figure.start_byte <= c.start < figure.end_byte), "")
+    def _inside(self, tag: Tag, name: str) -> str:
+        found = self._tree.inside(tag, name)
+        return "" if found is None else self._tree.words(found)
 
 
 def _end_of_title(tree: Tree) -> int:
-    title = next((tag for tag in tree.tags if tag.name == "title"), None)
-    return title.node.parent.end_byte if title is not None and title.node.parent is not None else 0
+    elements = (tree.element(tag) for tag in tree.tags if tag.name == "title")
+    return next((element.end_byte for element in elements if element is not None), 0)
 
 
 def _kind(tag: Tag) -> Kind | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from .commonmark import Block, blocks_of, plain
 from .html import slots_of_tree
 from .lines import Cells, Fragment, Lines
-from .place import Context, Edit, Place, Slot, Where, write_nothing
+from .place import Context, Edit, Place, Slot, Where, first_words, last_words, write_nothing
 from .tags import Tree, escaped
 from .text import Text
 
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 __all__ = ["slots_of"]
 
 _SPECIAL = "\\`*_[]<>&~$"
-_WORDS = 40
 _LOST = "where it stands in the line isn't certain; change it by hand"
 _Found: TypeAlias = tuple[int, Slot]
 
@@ -122,8 +122,8 @@ class _Page:
             inner,
             title=self._title,
             heading=inner.heading or self._heading,
-            before=_last(f"{around.before or self._before(line)} {inner.before}"),
-            after=_first(f"{inner.after} {around.after or self._after(line)}"),
+            before=last_words([around.before or self._before(line), inner.before]),
+            after=first_words([inner.after, around.after or self._after(line)]),
             beside=inner.beside or around.beside,
             link=inner.link or around.link,
             link_text=inner.link_text or around.link_text,
@@ -142,8 +142,8 @@ class _Page:
         return Context(
             title=self._title,
             heading=self._heading,
-            before=_last(f"{self._before(block.first)} {plain(block.tokens[:number])}"),
-            after=_first(f"{plain(block.tokens[number + 1 :])} {self._after(block.last - 1)}"),
+            before=last_words([self._before(block.first), plain(block.tokens[:number])]),
+            after=first_words([plain(block.tokens[number + 1 :]), self._after(block.last - 1)]),
             beside=plain(block.tokens),
             caption=str(token.attrs.get("title", "")),
             link=link.href if link else "",
@@ -151,10 +151,10 @@ class _Page:
         )
 
     def _before(self, line: int) -> str:
-        return _last(" ".join(words for first, words in self._said if first < line))
+        return last_words([words for _, words in self._said[: bisect_left(self._said, (line, ""))]])
 
     def _after(self, line: int) -> str:
-        return _first(" ".join(words for first, words in self._said if first > line))
+        return first_words(words for _, words in self._said[bisect_left(self._said, (line + 1, "")) :])
 
 
 def _described(written: str, label: tuple[int, int], text: str) -> tuple[int, int, str]:
@@ -212,11 +212,3 @@ def _linked(children: Sequence[Token], start: int) -> str:
 
 def _characters(tree: Tree, at: int) -> int:
     return len(tree.data[:at].decode("utf-8", "replace"))
-
-
-def _last(words: str) -> str:
-    return " ".join(words.split()[-_WORDS:])
-
-
-def _first(words: str) -> str:
-    return " ".join(words.split()[:_WORDS])

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-__all__ = ["Context", "Edit", "Kind", "Place", "Slot", "Where", "write_nothing"]
+__all__ = ["Context", "Edit", "Kind", "Place", "Slot", "Where", "first_words", "last_words", "write_nothing"]
+
+_MOST = 40  # words of the page before a picture, and after it
 
 Kind: TypeAlias = Literal["image", "button", "area", "drawing", "chart"]
 """A picture; an input that is one; an area of an image map; an inline SVG; a chart or diagram without pixels."""
@@ -77,6 +79,26 @@ class Slot:
 
     place: Place
     write: Callable[[str], Sequence[Edit]]
+
+
+def last_words(texts: Sequence[str]) -> str:
+    """The last words of several texts, as many as a context holds."""
+    kept: list[str] = []
+    for text in reversed(texts):
+        kept = [*text.split(), *kept]
+        if len(kept) >= _MOST:
+            break
+    return " ".join(kept[-_MOST:])
+
+
+def first_words(texts: Iterable[str]) -> str:
+    """The first words of several texts, as many as a context holds."""
+    kept: list[str] = []
+    for text in texts:
+        kept += text.split()
+        if len(kept) >= _MOST:
+            break
+    return " ".join(kept[:_MOST])
 
 
 def write_nothing(_: str) -> Sequence[Edit]:

@@ -62,11 +62,6 @@ class Tree:
         self._root = _parser().parse(_without_cdata(data)).root_node  # the tree lives as long as its nodes
         self.tags = tuple(filter(None, map(self._tag, _walk(self._root))))
 
-    @property
-    def is_sound(self) -> bool:
-        """Whether every byte was understood."""
-        return not self._root.has_error
-
     def lost(self, names: set[str]) -> Iterator[tuple[str, int]]:
         """Tags of these names that begin and don't end, as name and byte."""
         for node in _walk(self._root):
@@ -76,22 +71,32 @@ class Tree:
                     if child.type == "tag_name" and name in names:
                         yield name, child.start_byte - 1
 
+    def element(self, tag: Tag) -> Node | None:
+        """The element that a tag begins; None where broken markup has none."""
+        around = tag.node.parent
+        return around if around is not None and around.type == "element" else None
+
+    def inside(self, tag: Tag, name: str) -> Tag | None:
+        """The first tag of a name inside the element that a tag begins, whatever its prefix."""
+        end = tag.end if (element := self.element(tag)) is None else element.end_byte
+        found = (each for each in self.tags if tag.end <= each.start < end)
+        return next((each for each in found if each.name.rpartition(":")[2] == name), None)
+
     def ancestors(self, tag: Tag) -> Iterator[Tag]:
         """The elements around a tag, the nearest first, each by its start tag."""
-        node = tag.node.parent and tag.node.parent.parent
+        node = (self.element(tag) or tag.node).parent
         while node is not None:
             if node.children and (found := self._tag(node.children[0])) is not None:
                 yield found
             node = node.parent
 
-    def words(self, tag: Tag | None = None, *, end: int | None = None) -> str:
-        """The text inside an element (all of it without a tag), on one line; to a byte of the document, if given."""
-        top = self._root if tag is None else tag.node.parent or tag.node
-        return _joined(self.data, [span for span in self.spans(top) if end is None or span[1] <= end])
+    def words(self, tag: Tag) -> str:
+        """The text inside the element that a tag begins, on one line."""
+        return _joined(self.data, _spans(self.element(tag) or tag.node))
 
-    def spans(self, top: Node | None = None) -> list[tuple[int, int]]:
+    def spans(self) -> list[tuple[int, int]]:
         """Where text stands that is read, as bytes from and to."""
-        return [(n.start_byte, n.end_byte) for n in _walk(top or self._root) if n.type in ("text", "entity")]
+        return _spans(self._root)
 
     def _text(self, node: Node) -> str:
         return self.data[node.start_byte : node.end_byte].decode("utf-8", "replace")
@@ -157,6 +162,10 @@ def _walk(top: Node) -> Iterator[Node]:
         if node.type == "element" and inside and _raw(inside[0]):
             inside = inside[:1]
         waiting += reversed(inside)
+
+
+def _spans(top: Node) -> list[tuple[int, int]]:
+    return [(node.start_byte, node.end_byte) for node in _walk(top) if node.type in ("text", "entity")]
 
 
 def _raw(node: Node) -> bool:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from ....errors import InvalidInput
-from .place import Context, Edit, Kind, Place, Slot, Where
+from .place import Context, Edit, Kind, Place, Slot, Where, first_words, last_words, write_nothing
 from .tags import Tag, Tree, set_attribute
 from .text import Text
 from .xml import Element, attribute, elements, local, within
 
 __all__ = ["Story"]
 
-_WORDS = 40
+_OLD = "it is in the form of Word 2003; save the document anew"
 _EXTENSION = (
     '<a:ext xmlns:a="http://schemas.openxmlformats.org/drawingml/2006/main" '
     'uri="{C183D7F6-B498-43B3-948B-1728B52AA6E4}">'
@@ -29,6 +29,7 @@ class Story:
     ) -> None:
         """``styles`` are names of styles by id, ``related`` what the part refers to by id."""
         self._title, self._styles, self._related, self._member = title, styles, related, member
+        self._root = root
         self._paragraphs = list(elements(root, "p"))
         self._numbers = {paragraph: number for number, paragraph in enumerate(self._paragraphs)}
         self._words = [_words_of(paragraph) for paragraph in self._paragraphs]
@@ -40,8 +41,23 @@ class Story:
 
     def slots(self) -> tuple[Slot, ...]:
         """The pictures, charts and diagrams, in order."""
-        found = (self._slot(each, tag) for each, tag in zip(self._properties, self._tags, strict=True))
-        return tuple(filter(None, found))
+        found = [self._slot(each, tag) for each, tag in zip(self._properties, self._tags, strict=True)]
+        return tuple(sorted(filter(None, [*found, *self._old()]), key=lambda slot: slot.place.where.line))
+
+    def _old(self) -> Iterator[Slot]:
+        """Pictures as Word kept them before 2007, which can't be changed here."""
+        for data in elements(self._root, "imagedata"):
+            shape, number = within(data, "shape"), self._number(data)
+            if within(data, "Fallback") is None and shape is not None:
+                source = self._related.get(attribute(data, "id") or "", "")
+                where = Where(number + 1, self._member, "paragraph")
+                alt, context = attribute(shape, "alt") or None, self._context(data, number)
+                yield Slot(Place("image", source, alt, where, context, problem=_OLD), write_nothing)
+
+    def _number(self, element: Element) -> int:
+        """The paragraph (from 0) that something stands in; -1 for none."""
+        paragraph = within(element, "p")
+        return -1 if paragraph is None else self._numbers[paragraph]
 
     def _slot(self, properties: Element, tag: Tag) -> Slot | None:
         drawn = _drawn(properties)
@@ -52,8 +68,7 @@ class Story:
         decorative = self._decorative(tag)
         is_decorative = decorative is not None and decorative.get("val") in ("1", "true")
         alt = (attribute(properties, "descr") or "").strip() or ("" if is_decorative else None)
-        paragraph = within(properties, "p")
-        number = -1 if paragraph is None else self._numbers[paragraph]
+        number = self._number(properties)
         where = Where(number + 1, self._member, "paragraph")
         place = Place(kind, source, alt, where, self._context(properties, number), problem=_problem(tag))
         return Slot(place, lambda text: self._write(tag, text))
@@ -70,21 +85,15 @@ class Story:
         name = self._tree.data[tag.start + 1 : tag.name_end].decode()
         if tag.is_closed:
             return Edit(tag.end - 2, tag.end, f">{_LIST.format(_EXTENSION)}</{name}>".encode())
-        node = tag.node.parent
-        inside = [each for each in self._tree.tags if node is not None and tag.end <= each.start < node.end_byte]
-        extensions = next((each for each in inside if each.name.rpartition(":")[2] == "extlst"), None)
+        extensions = self._tree.inside(tag, "extlst")
         if extensions is not None and not extensions.is_closed:
             return Edit(extensions.end, extensions.end, _EXTENSION.encode())
-        assert node is not None
-        end = node.children[-1].start_byte
+        element = self._tree.element(tag)
+        end = tag.end if element is None else element.children[-1].start_byte
         return Edit(end, end, _LIST.format(_EXTENSION).encode())
 
     def _decorative(self, tag: Tag) -> Tag | None:
-        node = tag.node.parent
-        if tag.is_closed or node is None:
-            return None
-        inside = (each for each in self._tree.tags if tag.end <= each.start < node.end_byte)
-        return next((each for each in inside if each.name.rpartition(":")[2] == "decorative"), None)
+        return None if tag.is_closed else self._tree.inside(tag, "decorative")
 
     def _context(self, properties: Element, number: int) -> Context:
         link = within(properties, "hyperlink")
@@ -93,8 +102,8 @@ class Story:
         return Context(
             title=self._title,
             heading=self._heading(number),
-            before=" ".join(" ".join(self._words[:number]).split()[-_WORDS:]),
-            after=" ".join(" ".join(self._words[number:]).split()[:_WORDS]),
+            before=last_words(self._words[:number]),
+            after=first_words(self._words[number:]),
             beside=self._words[number] if number >= 0 else "",
             caption=self._caption(number),
             link=self._related.get(reference or "", ""),

@@ -456,7 +456,7 @@ def test_accepted_texts_are_written_and_a_backup_is_kept(run: Run, folder: Path)
     os.chmod(folder / "page.html", 0o640)
     said = run("apply", "page.txt")
     assert said.stdout == "page.html\n"
-    assert said.stderr == f"status: 2 texts written; as it was: {folder / 'page.html.bak'}\n"
+    assert said.stderr == f"status: 2 texts were written; as it was: {folder / 'page.html.bak'}\n"
     written = BODY.replace('wall.png"', 'wall.png" alt="A red circle"').replace('door.jpg"', 'door.jpg" alt=""')
     assert (folder / "page.html").read_text() == written
     assert (folder / "page.html.bak").read_text() == BODY
@@ -478,8 +478,8 @@ def test_a_text_that_is_there_stays_unless_it_is_named(run: Run, folder: Path) -
     walk(ReviewFile.read(folder / "page.txt"), "a", "a")
     said = run("apply", "page.txt", status=1).stderr.splitlines()
     assert said == [
-        "status: picture 1 has the text 'image' and was left so; to replace it: --replace 1",
-        "status: picture 2 is marked as decorative and was left so; to replace it: --replace 2",
+        "status: picture 1 has the text 'image' and was left so; --replace 1",
+        "status: picture 2 is marked as decorative and was left so; --replace 2",
     ]
     assert (folder / "page.html").read_text() == body and not (folder / "page.html.bak").exists()
     assert "no picture 7 in" in run("apply", "page.txt", "--replace", "7", status=1).stderr

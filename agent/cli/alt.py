@@ -10,15 +10,13 @@ from typing import TYPE_CHECKING, Any, Unpack
 import click
 
 from ...errors import InvalidInput
+from ..words import words
 from . import options
 from .output import NOT_TEXT, Lines, answers, is_plain, printable, say, say_json
 
 if TYPE_CHECKING:
     from ..access.alt import Fault
 
-_lang = click.option(
-    "--lang", default="en", show_default=True, metavar="CODE", help="Language of texts and messages: en, de, fr, es."
-)
 _root = click.option("--root", metavar="DIR", help="Pictures may lie anywhere in DIR; a leading / stands for it.")
 
 
@@ -44,11 +42,11 @@ def alt() -> None:
 
 
 @alt.command(short_help="Say where alternative texts are missing or wrong.")
-@click.argument("documents", nargs=-1, required=True, metavar="DOC...")
+@click.argument("paths", nargs=-1, required=True, metavar="DOC...")
 @click.option("--github", is_flag=True, help="Print annotations for GitHub Actions.")
-@_lang
+@options.lang
 @options.json
-def check(documents: tuple[str, ...], github: bool, lang: str, as_json: bool) -> None:
+def check(paths: tuple[str, ...], github: bool, lang: str, as_json: bool) -> None:
     """Say where alternative texts of each DOC (a file, or a folder with documents) are missing or wrong.
 
     Missing; the name of a file; words that say nothing, as "image of"; over 125 characters; the same as the caption; a
@@ -60,15 +58,16 @@ def check(documents: tuple[str, ...], github: bool, lang: str, as_json: bool) ->
 
     found: dict[str, tuple[Fault, ...]] = {}
     lines, failed = Lines(), False
-    for path in documents_in(documents):
+    for path in documents_in(paths):
         try:
             found[str(path)] = check_alternatives(path, lang=lang)
         except InvalidInput as error:
             failed = True
             lines.tell("error", str(error))
     _say_faults(found, github=github, as_json=as_json)
-    number = sum(map(len, found.values()))
-    lines.tell("status", f"{len(found)} {_plural('document', len(found))}, {number} {_plural('fault', number)}")
+    number, speak = sum(map(len, found.values())), words(lang)
+    documents = speak.count("{n} document", "{n} documents", len(found))
+    lines.tell("status", f"{documents}, {speak.count('{n} fault', '{n} faults', number)}")
     sys.exit(1 if failed or number else 0)
 
 
@@ -79,7 +78,7 @@ def check(documents: tuple[str, ...], github: bool, lang: str, as_json: bool) ->
 @click.option("--no-text", is_flag=True, help="Don't read the text in pictures; nothing is checked against it.")
 @click.option("--prompts", metavar="FILE", help="A TOML file with questions to the model in place of ours.")
 @_root
-@_lang
+@options.lang
 @options.model_options
 @options.plain
 def suggest(document: str, **given: Unpack[SuggestOptions]) -> None:
@@ -96,27 +95,29 @@ def suggest(document: str, **given: Unpack[SuggestOptions]) -> None:
         raise InvalidInput(
             f"{out!r} exists already; go on with: looktwice alt review {out!r}, or choose another with -o"
         )
-    lines = Lines(is_plain(given["plain"]))
+    lines, speak = Lines(is_plain(given["plain"])), words(given["lang"])
     opened = open_document(document, root=given["root"])
     prompts = Prompts.read(given["prompts"]) if given["prompts"] else Prompts()
     entries, model, note = _suggested(opened, prompts, given, lines)
     for fault in check_alternatives(opened, lang=given["lang"]):
         if fault.place.problem:
-            lines.tell("status", f"no suggestion for {fault.place.where}: {fault.place.problem}")
+            where, why = fault.place.where, speak(fault.place.problem)
+            lines.tell("status", speak("no suggestion for {where}: {why}", where=where, why=why))
     for entry in entries:
         if entry.branch == "unseen":
-            lines.tell("status", f"not looked at, {entry.where}: {entry.why}")
+            lines.tell("status", speak("not looked at, {where}: {why}", where=entry.where, why=entry.why))
     if not entries:
-        lines.tell("status", f"{document} needs no alternative text")
+        lines.tell("status", speak("{document} needs no alternative text", document=document))
         return
     write_suggestions(out, opened, entries, model=model, note=note, lang=given["lang"])
     say(out)
-    lines.tell("status", f"{len(entries)} {_plural('suggestion', len(entries))}; now: looktwice alt review {out}")
+    count = speak.count("{n} suggestion", "{n} suggestions", len(entries))
+    lines.tell("status", f"{count}: looktwice alt review {out}")
 
 
 @alt.command(short_help="Go through suggestions: accept, edit, skip.")
 @click.argument("file", metavar="FILE")
-@click.option("--lang", metavar="CODE", help="Language of the messages; else that of the suggestions.")
+@click.option("--lang", metavar="LANG", help="What looktwice itself says in; else what the suggestions are in.")
 def review(file: str, lang: str | None) -> None:
     """Go through the suggestions in FILE, line by line, with commands of one letter; ? lists them.
 
@@ -126,14 +127,15 @@ def review(file: str, lang: str | None) -> None:
 
     lines = Lines()
     read = ReviewFile.read(file)
-    reviewed = Review(read, _ask, lambda label, text: _tell(lines, label, text), lang or read.head.get("lang", "en"))
+    lang = lang or read.head.get("lang", "en")
+    reviewed, speak = Review(read, _ask, lambda label, text: _tell(lines, label, text), lang), words(lang)
     try:
         reviewed.run()
     except KeyboardInterrupt:
         click.echo(err=True)
-        lines.tell("status", f"stopped; everything decided is kept: looktwice alt review {file}")
+        lines.tell("status", f"{speak('stopped; everything decided is kept')}: looktwice alt review {file}")
         sys.exit(130)
-    lines.tell("status", f"now: looktwice alt apply {file}")
+    lines.tell("status", f"{speak('what is accepted is written by')}: looktwice alt apply {file}")
 
 
 @alt.command(short_help="Write accepted suggestions into the document.")
@@ -151,20 +153,24 @@ def apply(file: str, document: str | None, replace: str | None, root: str | None
     from ..access.alt import ReviewFile
     from ..access.alt import apply as applied
 
-    lines = Lines()
-    numbers = [entry.number for entry in ReviewFile.read(file).entries]
-    done = applied(file, document=document, root=root, replace=_numbers(replace, numbers))
+    read, lines = ReviewFile.read(file), Lines()
+    speak = words(read.head.get("lang", "en"))
+    numbers = _numbers(replace, [entry.number for entry in read.entries])
+    done = applied(file, document=document, root=root, replace=numbers)
     for number, text in done.kept_back:
-        what = f"has the text {text!r}" if text else "is marked as decorative"
-        lines.tell("status", f"picture {number} {what} and was left so; to replace it: --replace {number}")
+        if text:
+            stays = speak("picture {number} has the text {text} and was left so", number=number, text=repr(text))
+        else:
+            stays = speak("picture {number} is marked as decorative and was left so", number=number)
+        lines.tell("status", f"{stays}; --replace {number}")
     if done.already:
-        lines.tell("status", f"there already: {', '.join(map(str, done.already))}")
+        lines.tell("status", speak("there already: {numbers}", numbers=", ".join(map(str, done.already))))
     if done.backup is not None:
         say(str(done.document))
-        count = len(done.written)
-        lines.tell("status", f"{count} {_plural('text', count)} written; as it was: {done.backup}")
+        count = speak.count("{n} text was written", "{n} texts were written", len(done.written))
+        lines.tell("status", f"{count}; {speak('as it was: {backup}', backup=done.backup)}")
     elif not done.kept_back:
-        lines.tell("status", "nothing to write: no suggestion is accepted that isn't there")
+        lines.tell("status", speak("nothing to write: no suggestion is accepted that isn't there"))
     sys.exit(1 if done.kept_back else 0)
 
 
@@ -211,12 +217,15 @@ def _suggested(opened: Any, prompts: Any, given: SuggestOptions, lines: Lines) -
     from ..agent import Agent
     from .follow import LOADING, Progress
 
+    speak = words(given["lang"])
     try:
         with Progress(lines, LOADING) as progress:
 
             def on_progress(number: int, count: int, name: str) -> None:
-                progress.doing = "looking at pictures"
-                lines.tell("status", f"picture {number} of {count}: {name}")
+                progress.doing = speak("looking at pictures")
+                lines.tell(
+                    "status", speak("picture {number} of {count}: {name}", number=number, count=count, name=name)
+                )
 
             with Agent(options.open_model(given), memory=":memory:") as agent:
                 entries = suggested(
@@ -230,7 +239,7 @@ def _suggested(opened: Any, prompts: Any, given: SuggestOptions, lines: Lines) -
                 )
                 return entries, agent.backend.model, agent.backend.note
     except KeyboardInterrupt:
-        lines.tell("status", "stopped; nothing was written")
+        lines.tell("status", speak("stopped; nothing was written"))
         sys.exit(130)
 
 
@@ -266,7 +275,3 @@ def _numbers(given: str | None, known: list[int]) -> list[int]:
     if not all(word.isdecimal() for word in words):
         raise click.UsageError(f"--replace {given!r} can't be read; write numbers of pictures, as in 2,5, or all")
     return [int(word) for word in words]
-
-
-def _plural(word: str, count: int) -> str:
-    return word if count == 1 else f"{word}s"

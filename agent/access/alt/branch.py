@@ -60,7 +60,7 @@ def _of_text(seen: Seen, around: Context, say: Words, *, is_function: bool) -> D
     if len(seen.text) <= LONGEST:
         branch: Branch = "link" if is_function else "text"
         return Decided(branch, say("It shows nothing but text, so its text is that text."), seen.text)
-    why = say("It shows more text than an alternative text holds; the rest belongs into the document.")
+    why = say("It shows more text than an alternative text holds; the rest belongs in the document.")
     return Decided("complex", why, _short(seen.text), "\n".join(seen.lines))
 
 

@@ -136,7 +136,10 @@ def _of_none(place: Place, say: Words) -> Iterator[tuple[FaultKind, str]]:
             say("{picture} is all that a link or button has, and is marked as decorative", picture=picture),
         )
     elif place.alt is None and place.problem and place.kind != "drawing":
-        yield "missing", say("{picture} has no alternative text, and {problem}", picture=picture, problem=place.problem)
+        yield (
+            "missing",
+            say("{picture} has no alternative text, and {problem}", picture=picture, problem=say(place.problem)),
+        )
     elif place.alt != "":
         yield "missing", say("{picture} has no alternative text", picture=picture)
 

@@ -50,13 +50,13 @@ class Seen:
         return any(fault.kind in ("black", "blank", "uniform") for fault in self.faults)
 
 
-def looked_at(chat: Chat, picture: NamedPicture, reader: Tool | None) -> Seen:
+def looked_at(chat: Chat, picture: NamedPicture, reader: Tool | None, lang: str) -> Seen:
     """Look at a picture of a conversation; ``reader`` is the tool that reads, None not to read.
 
     What was read is kept for the checks of answers, so that nothing is read twice.
     """
     view = view_of(chat.memory, picture)
-    faults = check_pixels(view.pixels())
+    faults = check_pixels(view.pixels(), lang=lang)
     if reader is None or any(fault.kind in ("black", "blank", "uniform") for fault in faults):
         return Seen(faults)
     result = reader.run({"image": picture.name}, lambda _: view)

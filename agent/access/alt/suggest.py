@@ -159,7 +159,7 @@ class Suggester:
         try:
             added = chat.add(picture, _CALLED)
             if picture.key not in self._seen:
-                self._seen[picture.key] = looked_at(chat, added, self._reader)
+                self._seen[picture.key] = looked_at(chat, added, self._reader, self.lang)
             seen = self._seen[picture.key]
             found = decided(place, seen, self._say)
             if found.text is None:

@@ -6,6 +6,7 @@ import html
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 
+from ...words import later
 from .place import Context, Edit, Kind, Place, Slot, Where, first_words, last_words, write_nothing
 from .tags import Tag, Tree, set_attribute
 from .text import Text
@@ -15,6 +16,8 @@ __all__ = ["declared_encoding", "slots_of", "slots_of_tree"]
 _HEADINGS = {"h1", "h2", "h3", "h4", "h5", "h6"}
 _BLOCKS = {"p", "li", "dd", "dt", "td", "th", "figure", "div", "blockquote", "label", *_HEADINGS}
 _SILENT = {"presentation", "none"}
+_BROKEN = later("its tag is broken; mend it first")
+_DRAWING = later("a drawing inside the page; give it a <title>")
 _AROUND = 60  # pieces of text before a picture and after it that are looked at
 _HEAD = 4096  # bytes in which a page says how it is encoded
 
@@ -33,7 +36,7 @@ def slots_of_tree(tree: Tree, where: Callable[[int], Where]) -> Iterator[Slot]:
         if kind is not None:
             yield page.slot(tag, kind, where(tag.start))
     for _, at in tree.lost({"img", "input", "area"}):
-        yield Slot(Place("image", "", None, where(at), problem="its tag is broken; mend it first"), write_nothing)
+        yield Slot(Place("image", "", None, where(at), problem=_BROKEN), write_nothing)
 
 
 def declared_encoding(raw: bytes) -> str | None:
@@ -64,9 +67,9 @@ class _Page:
         """A picture with its surroundings."""
         around = list(self._tree.ancestors(tag))
         hidden = any(_is_hidden(each) for each in (tag, *around))
-        problem = "its tag is broken; mend it first" if tag.is_broken else ""
+        problem = _BROKEN if tag.is_broken else ""
         if kind == "drawing":
-            problem = "a drawing inside the page; give it a <title>"
+            problem = _DRAWING
         place = Place(kind, _source(tag), self._alt(tag, kind), where, self._context(tag, around), hidden, problem)
         return Slot(place, write_nothing if problem else lambda text: self._write(tag, text))
 

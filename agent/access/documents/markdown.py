@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 
+from ...words import later
 from .commonmark import Block, blocks_of, plain
 from .html import slots_of_tree
 from .lines import Cells, Fragment, Lines
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["slots_of"]
 
 _SPECIAL = "\\`*_[]<>&~$"
-_LOST = "where it stands in the line isn't certain; change it by hand"
+_LOST = later("where it stands in the line isn't certain; change it by hand")
 _Found: TypeAlias = tuple[int, Slot]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from ....errors import InvalidInput
+from ...words import later
 from .place import Context, Edit, Kind, Place, Slot, Where, first_words, last_words, write_nothing
 from .tags import Tag, Tree, set_attribute
 from .text import Text
@@ -12,7 +13,8 @@ from .xml import Element, attribute, elements, local, within
 
 __all__ = ["Story"]
 
-_OLD = "it is in the form of Word 2003; save the document anew"
+_OLD = later("it is in the form of Word 2003; save the document anew")
+_BROKEN = later("its markup is broken; save the document anew")
 _EXTENSION = (
     '<a:ext xmlns:a="http://schemas.openxmlformats.org/drawingml/2006/main" '
     'uri="{C183D7F6-B498-43B3-948B-1728B52AA6E4}">'
@@ -138,7 +140,7 @@ def _drawn(properties: Element) -> tuple[Kind, str] | None:
 
 
 def _problem(tag: Tag) -> str:
-    return "its markup is broken; save the document anew" if tag.is_broken else ""
+    return _BROKEN if tag.is_broken else ""
 
 
 def _words_of(element: Element) -> str:

@@ -546,15 +546,6 @@ def members(path: Path) -> dict[str, bytes]:
         return {name: archive.read(name) for name in archive.namelist()}
 
 
-def epubcheck(path: Path) -> str:
-    """What epubcheck has to say of a book, "" for nothing."""
-    program, java = shutil.which("epubcheck"), shutil.which("java")
-    if program is None or java is None:
-        pytest.skip("needs epubcheck: apt-get install epubcheck")
-    done = subprocess.run([java, "-jar", program, "-q", path], capture_output=True, text=True, check=False)
-    return done.stdout + done.stderr
-
-
 MADE: dict[str, Callable[[Path], Path]] = {
     "page.html": lambda folder: pandoc(folder, "page.html"),
     "page.md": lambda folder: pandoc(folder, "page.md"),
@@ -606,12 +597,6 @@ def _require_rest_unchanged(path: Path, before: bytes, count: int) -> None:
     assert re.sub(rb' (?:alt|descr)="[^"]*"', b"", old[differing]) == re.sub(
         rb' (?:alt|descr)="[^"]*"', b"", new[differing]
     )
-
-
-def test_epubcheck_has_nothing_against_what_was_written(folder: Path) -> None:
-    document = open_document(pandoc(folder, "page.epub"))
-    (folder / "new.epub").write_bytes(document.written({0: 'A "red" & <blue> circle', 1: ""}))
-    assert epubcheck(folder / "new.epub") == ""
 
 
 def test_help_names_every_command(run: Run) -> None:

@@ -103,6 +103,7 @@ def reviewed(folder: Path, body: str, *texts: str) -> ReviewFile:
         ('<img src="a.png" alt="Imagenes">', []),
         (f'<img src="a.png" alt="{"word " * 26}">', ["too long"]),
         ('<figure><img src="a.png" alt="A dog."><figcaption>a  <b>dog</b></figcaption></figure>', ["caption"]),
+        ('<img src="a.png" alt="*">', []),
         ('<a href="x"><img src="a.png" alt=""></a>', ["nameless link"]),
         ('<a href="x"><img src="a.png" alt=""> Home</a>', []),
         ('<p aria-hidden="true"><img src="a.png"></p>', []),
@@ -161,7 +162,7 @@ def test_check_goes_on_after_a_document_that_can_not_be_read(run: Run, folder: P
 TREE = """<h1>Tour</h1><p>A wall: <img src="wall.png"></p>
 <p>The sign says EXIT. <img src="sign.png"></p><h2>Door</h2><p><img src="sign.png"></p>
 <a href="home.html"><img src="sign.png"></a><a href="home.html">Home <img src="door.jpg"></a>
-<img src="white.png"><img src="https://x.example/a.png"><img src="wall.png" alt="image"><img src="wall.png" alt="">"""
+<img src="white.png"><img src="door.jpg"><img src="https://x.example/a.png"><img src="wall.png" alt="image"><img src="wall.png" alt="">"""
 
 
 def test_suggestions_follow_the_decision_tree(folder: Path, pocket: Agent) -> None:
@@ -182,15 +183,16 @@ def test_suggestions_follow_the_decision_tree(folder: Path, pocket: Agent) -> No
         ("sign.png", "link", "EXIT"),
         ("door.jpg", "redundant", ""),
         ("white.png", "decorative", ""),
+        ("door.jpg", "simple", entries[6].text),
         ("https://x.example/a.png", "unseen", ""),
         ("wall.png", "simple", entries[0].text),
     ]
-    assert "red circle" in entries[0].text.lower()
+    assert "red circle" in entries[0].text.lower() and "blue" in entries[6].text.lower()
     assert entries[0].doubts == ("Described by a model, and by nobody who saw the picture.",)
     assert entries[1].why == "The page says the same words beside it: EXIT"
-    assert "nothing is fetched" in entries[6].why and entries[6].question
-    assert (entries[7].now, entries[0].now) == ("image", None)
-    assert told[0] == (1, 8, "wall.png")
+    assert "nothing is fetched" in entries[7].why and entries[7].question
+    assert (entries[8].now, entries[0].now) == ("image", None)
+    assert told[0] == (1, 9, "wall.png")
     assert [chat.name for chat in pocket.memory.conversations.list()] == before
 
 

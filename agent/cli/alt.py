@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import sys
 from contextlib import redirect_stdout
 from pathlib import Path
@@ -98,6 +99,9 @@ def suggest(document: str, **given: Unpack[SuggestOptions]) -> None:
     lines, speak = Lines(is_plain(given["plain"])), words(given["lang"])
     opened = open_document(document, root=given["root"])
     prompts = Prompts.read(given["prompts"]) if given["prompts"] else Prompts()
+    if not given["no_text"] and not importlib.util.find_spec("rapidocr"):
+        lines.tell("status", speak("text is not looked at; to get that: pip install 'looktwice[ocr]'"))
+        given["no_text"] = True
     entries, model, note = _suggested(opened, prompts, given, lines)
     for fault in check_alternatives(opened, lang=given["lang"]):
         if fault.place.problem:

@@ -102,7 +102,8 @@ def faults_of(place: Place, say: Words) -> Iterator[Fault]:
 
 def same_words(one: str, other: str) -> bool:
     """Whether two texts are made of the same words."""
-    return bool(one) and re.findall(r"\w+", one.casefold()) == re.findall(r"\w+", other.casefold())
+    said = re.findall(r"\w+", one.casefold())
+    return bool(said) and said == re.findall(r"\w+", other.casefold())
 
 
 def without_opening(text: str) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from ....errors import InvalidInput
 from ...words import Words, words
@@ -16,9 +17,9 @@ from .reviewfile import ReviewFile
 
 __all__ = ["Review"]
 
-Tell = Callable[[str, str], None]
+Tell: TypeAlias = Callable[[str, str], None]
 """Says a labelled line: its label, its words."""
-Ask = Callable[[str], str | None]
+Ask: TypeAlias = Callable[[str], str | None]
 """Asks for a line; None at the end of the input."""
 
 _WORDS = {

@@ -101,10 +101,6 @@ class ReviewFile:
                 return entry
         raise InvalidInput(f"no picture {number} in {str(self.path)!r}; there are {len(self.entries)}")
 
-    def line(self, number: int) -> int:
-        """The line (from 1) on which a suggestion begins."""
-        return self._blocks[number].line + 1
-
     def decided(self, number: int, decision: Decision, text: str | None = None) -> ReviewFile:
         """The file with a decision, and another text if one is given; nothing is saved yet."""
         block, values = self._blocks[self.entry(number).number], {"decision": str(decision)}

@@ -21,6 +21,7 @@ __all__ = ["Seen", "looked_at"]
 
 _FAINT = 48  # of 255: how far a pixel is from the paper where something stands
 _EMPTY = 0.01  # of a picture: what may stand outside its text where it is nothing but text
+_LETTERS = 2  # letters and digits of a text; a shape may be read as one
 _SIDE = 512  # pixels to which a picture is scaled to look at that
 
 
@@ -68,6 +69,8 @@ def looked_at(chat: Chat, picture: NamedPicture, reader: Tool | None, lang: str)
 
 def _read(faults: tuple[Fault, ...], data: Mapping[str, Any], pixels: Image.Image) -> Seen:
     pieces: Sequence[Mapping[str, Any]] = data["lines"]
+    if sum(char.isalnum() for piece in pieces for char in piece["text"]) < _LETTERS:
+        pieces = ()
     rows: dict[int, list[str]] = {}
     for piece in pieces:
         rows.setdefault(piece["row"], []).append(piece["text"])

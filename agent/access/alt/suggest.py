@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from ....errors import InvalidInput, PictureRejected
 from ....memory import Picture
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Progress", "Suggester", "suggest", "write_suggestions"]
 
-Progress = Callable[[int, int, str], None]
+Progress: TypeAlias = Callable[[int, int, str], None]
 """Told before each picture: its number, how many there are, its name."""
 
 _COMPLEX = ("chart", "diagram", "map", "table")

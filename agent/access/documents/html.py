@@ -93,7 +93,7 @@ class _Page:
         holder = link or button
         return Context(
             title=self._title,
-            heading=next((self._tree.words(each) for each in reversed(self._headings) if each.start < tag.start), ""),
+            heading=self._heading(tag),
             before=self._around(tag, before=True),
             after=self._around(tag, before=False),
             beside=next((self._tree.words(each) for each in around if each.name in _BLOCKS), ""),
@@ -110,6 +110,10 @@ class _Page:
         spans = self._spans[max(0, middle - _AROUND) : middle] if before else self._spans[middle : middle + _AROUND]
         texts = [html.unescape(self._tree.data[start:end].decode("utf-8", "replace")) for start, end in spans]
         return last_words(texts) if before else first_words(texts)
+
+    def _heading(self, tag: Tag) -> str:
+        earlier = bisect_left(self._headings, tag.start, key=lambda heading: heading.start)
+        return self._tree.words(self._headings[earlier - 1]) if earlier else ""
 
     def _inside(self, tag: Tag, name: str) -> str:
         found = self._tree.inside(tag, name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -12,7 +13,7 @@ from ....errors import MissingExtra
 from .place import Edit
 
 if TYPE_CHECKING:
-    from tree_sitter import Node, Parser
+    from tree_sitter import Language, Node, Parser
 
 __all__ = ["Tag", "Tree", "escaped", "set_attribute"]
 
@@ -61,6 +62,7 @@ class Tree:
         self.data = data
         self._root = _parser().parse(_without_cdata(data)).root_node  # the tree lives as long as its nodes
         self.tags = tuple(filter(None, map(self._tag, _walk(self._root))))
+        self._starts = [tag.start for tag in self.tags]
 
     def lost(self, names: set[str]) -> Iterator[tuple[str, int]]:
         """Tags of these names that begin and don't end, as name and byte."""
@@ -79,8 +81,8 @@ class Tree:
     def inside(self, tag: Tag, name: str) -> Tag | None:
         """The first tag of a name inside the element that a tag begins, whatever its prefix."""
         end = tag.end if (element := self.element(tag)) is None else element.end_byte
-        found = (each for each in self.tags if tag.end <= each.start < end)
-        return next((each for each in found if each.name.rpartition(":")[2] == name), None)
+        found = range(bisect_left(self._starts, tag.end), bisect_left(self._starts, end))
+        return next((self.tags[n] for n in found if self.tags[n].name.rpartition(":")[2] == name), None)
 
     def ancestors(self, tag: Tag) -> Iterator[Tag]:
         """The elements around a tag, the nearest first, each by its start tag."""
@@ -142,14 +144,22 @@ def set_attribute(tree: Tree, tag: Tag, name: str, text: str, *, after: str = ""
     return Edit(place, place, f' {name}="{escaped(text)}"'.encode())
 
 
-@cache
 def _parser() -> Parser:
+    """A parser of its own for each tree, as threads can't share one."""
+    language = _language()
+    from tree_sitter import Parser
+
+    return Parser(language)
+
+
+@cache
+def _language() -> Language:
     try:
         import tree_sitter_html
-        from tree_sitter import Language, Parser
+        from tree_sitter import Language
     except ImportError as error:
         raise MissingExtra("what reads documents", "documents") from error
-    return Parser(Language(tree_sitter_html.language()))
+    return Language(tree_sitter_html.language())
 
 
 def _walk(top: Node) -> Iterator[Node]:

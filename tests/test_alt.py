@@ -162,7 +162,8 @@ def test_check_goes_on_after_a_document_that_can_not_be_read(run: Run, folder: P
 TREE = """<h1>Tour</h1><p>A wall: <img src="wall.png"></p>
 <p>The sign says EXIT. <img src="sign.png"></p><h2>Door</h2><p><img src="sign.png"></p>
 <a href="home.html"><img src="sign.png"></a><a href="home.html">Home <img src="door.jpg"></a>
-<img src="white.png"><img src="door.jpg"><img src="https://x.example/a.png"><img src="wall.png" alt="image"><img src="wall.png" alt="">"""
+<img src="white.png"><img src="door.jpg"><img src="https://x.example/a.png">
+<img src="wall.png" alt="image"><img src="wall.png" alt="">"""
 
 
 def test_suggestions_follow_the_decision_tree(folder: Path, pocket: Agent) -> None:

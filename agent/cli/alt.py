@@ -6,7 +6,7 @@ import importlib.util
 import sys
 from contextlib import redirect_stdout
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Unpack
 
 import click
 
@@ -16,7 +16,8 @@ from . import options
 from .output import NOT_TEXT, Lines, answers, is_plain, printable, say, say_json
 
 if TYPE_CHECKING:
-    from ..access.alt import Fault
+    from ..access.alt import Entry, Fault, Prompts
+    from ..access.documents import Document
 
 _root = click.option("--root", metavar="DIR", help="Pictures may lie anywhere in DIR; a leading / stands for it.")
 
@@ -216,7 +217,8 @@ def _line(text: str) -> str:
     return " ".join(text.split())
 
 
-def _suggested(opened: Any, prompts: Any, given: SuggestOptions, lines: Lines) -> tuple[list[Any], str, str]:
+def _suggested(opened: Document, prompts: Prompts, given: SuggestOptions, lines: Lines) -> tuple[list[Entry], str, str]:
+    """The suggestions, the model that made them, and what it says of itself."""
     from ..access.alt import suggest as suggested
     from ..agent import Agent
     from .follow import LOADING, Progress

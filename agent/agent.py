@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from ..errors import InvalidInput, StoreError
 from ..memory import Conversation, Memory
-from .backends import Backend, open_backend
+from .backends import Backend, Decoding, open_backend
 from .budget import Limits, OldTurns, Policy, least_recent_first
 from .chat import Chat
 from .checks.reader import Reader
@@ -56,7 +56,7 @@ class Agent:
     decides what is shown with less detail where they take more. ``old_turns`` says what happens when there are too many
     words: "keep" refuses the question, "drop" leaves the oldest turns out of the prompt, "summarize" has the model sum
     them up first.
-    ``system`` are your standing instructions. ``device``, ``dtype`` and ``quantize`` are for checkpoints;
+    ``system`` are your standing instructions. ``device``, ``dtype``, ``quantize`` and ``decoding`` are for checkpoints;
     ``chat_format`` names a family where it can't be recognised, ``cache`` a folder where what they computed lasts
     (it holds what pictures and words were turned into). Weights are loaded at the first question, or never if
     none is asked.
@@ -81,6 +81,7 @@ class Agent:
         device: str | None = None,
         dtype: str | None = None,
         quantize: str | None = None,
+        decoding: Decoding = "auto",
         chat_format: str | None = None,
         cache: str | os.PathLike[str] | None = None,
     ) -> None:
@@ -97,7 +98,7 @@ class Agent:
         self.reader = Reader()
         self.system = system
         self._named = model if isinstance(model, str) else None
-        self._options: dict[str, Any] = {"device": device, "dtype": dtype, "quantize": quantize}
+        self._options: dict[str, Any] = {"device": device, "dtype": dtype, "quantize": quantize, "decoding": decoding}
         self._options |= {"chat_format": chat_format, "cache": cache}
         self._backend = None if isinstance(model, str) else model
         self._own_memory = not isinstance(memory, Memory)

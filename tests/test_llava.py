@@ -391,6 +391,8 @@ def test_settings_may_be_left_out_as_none() -> None:
         ({"device": "tpu"}, "device 'tpu' is not there; this machine has: cpu"),
         ({"dtype": "int8"}, "dtype 'int8' is unknown; give 'float32', 'bfloat16' or 'float16'"),
         ({"quantize": "3bit"}, "quantize '3bit' is unknown; give '4bit' or '8bit'"),
+        ({"quantize": "8bit"}, "quantize='8bit' needs bitsandbytes; run: pip install bitsandbytes accelerate"),
+        ({"decoding": "fast"}, "decoding 'fast' is unknown; give 'auto', 'eager' or 'compiled'"),
         ({"chat_format": "mistrel"}, "no chat format named 'mistrel'; did you mean 'mistral'?"),
     ],
 )

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from .backend import Backend, Done, Row, Settings, Token
+from .backend import Backend, Decoding, Done, Row, Settings, Token
 from .scripted import ScriptedBackend
 
 if TYPE_CHECKING:
     from .llava import LlavaBackend
 
-__all__ = ["Backend", "Done", "Row", "ScriptedBackend", "Settings", "Token", "open_backend"]
+__all__ = ["Backend", "Decoding", "Done", "Row", "ScriptedBackend", "Settings", "Token", "open_backend"]
 
 
 def open_backend(
@@ -20,6 +20,7 @@ def open_backend(
     device: str | None = None,
     dtype: str | None = None,
     quantize: str | None = None,
+    decoding: Decoding = "auto",
     chat_format: str | None = None,
     cache: str | os.PathLike[str] | None = None,
     cache_bytes: int = 8 << 30,
@@ -27,6 +28,7 @@ def open_backend(
 ) -> LlavaBackend:
     """The backend of "pocket", of a checkpoint's folder, or of a hub name in the local cache.
 
+    ``decoding`` is "compiled" (fast steps on a static cache), "eager", or "auto": compiled on CUDA.
     ``cache`` is a folder of at most ``cache_bytes`` where what was computed lasts, ``prefix_bytes`` the most that is
     kept in memory for the next turn. Weights are read at the first question. Raises ModelError where there is no such
     checkpoint.
@@ -40,6 +42,7 @@ def open_backend(
         device=device,
         dtype=dtype,
         quantize=quantize,
+        decoding=decoding,
         cache=cache,
         cache_bytes=cache_bytes,
         prefix_bytes=prefix_bytes,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Protocol, TypeAlias, cast, runtime_checkable
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias, cast, runtime_checkable
 
 from ...errors import InvalidInput
 from ..answer import Finish, Usage
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from ..calls import Offer
 
+Decoding: TypeAlias = Literal["auto", "eager", "compiled"]
 Pixels: TypeAlias = "Callable[[str], Image.Image]"
 
 

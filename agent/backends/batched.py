@@ -33,7 +33,8 @@ See: TypeAlias = Callable[[Sequence[Shown]], list[torch.Tensor]]
 class Batch:
     """What answers prompts together.
 
-    ``see`` brings the features of pictures, (tokens, hidden) each; ``control`` are ids that no answer holds.
+    ``see`` brings the features of pictures, (tokens, hidden) each; ``control`` are ids that no answer holds;
+    ``chunk`` is how many tokens of the prompts are computed at once, those of all rows together.
     """
 
     model: Any
@@ -43,6 +44,7 @@ class Batch:
     control: Collection[int]
     settings: Settings
     limits: Limits
+    chunk: int
 
     def answer(self, prompts: Sequence[Prompt]) -> list[tuple[Encoded, Watch]]:
         """Each prompt with what came of it, in order. Raises InvalidInput for beams."""
@@ -69,6 +71,7 @@ class Batch:
     def _together(self, encoded: Sequence[Encoded], prompts: Sequence[Prompt]) -> list[Watch]:
         configs = [configuration(self.checkpoint, self.settings, len(each.ids)) for each in encoded]
         config = min(zip(encoded, configs, strict=True), key=lambda each: len(each[0].ids))[1]
+        config.prefill_chunk_size = max(1, self.chunk // len(encoded))
         room = [each.max_new_tokens for each in configs]
         watches = [self._watch(prompt) for prompt in prompts]
         scores = Scores()

@@ -8,6 +8,7 @@ from typing import Any
 
 from ...errors import InvalidInput
 from ..calls import CLOSE, OPEN, Offer
+from .backend import Settings
 from .checkpoint import Checkpoint
 from .sampling import CallGrammar, Forbid
 
@@ -51,6 +52,16 @@ class Bounds:
                 tokenizer, n_vocab=vocabulary, eos_token=list(self._checkpoint.stops)
             )
         return self._grammar_tokenizer
+
+
+def require_sense(settings: Settings, offer: Offer | None) -> None:
+    """Raise InvalidInput for settings that can't go together, or not with calls."""
+    if settings.num_beams > 1 and offer is not None and offer.is_open:
+        raise InvalidInput(
+            f"num_beams {settings.num_beams} can't be used with tools: a call is bounded along one beam; give 1"
+        )
+    if settings.num_beams > 1 and (settings.stop or settings.timeout):
+        raise InvalidInput(f"num_beams {settings.num_beams} can't be used with stop or timeout; give 1")
 
 
 def _require_sayable(offer: Offer, control: Collection[str]) -> None:

@@ -16,13 +16,26 @@ def explained(error: BaseException) -> BaseException:
             "the model ran out of memory; ask about fewer pictures, give them a smaller budget,"
             " or load it with quantize='4bit'"
         )
+    elif is_uncompiled(error):
+        told = ModelError(f"decoding can't be compiled here ({reason(error)}); use decoding='eager'")
     else:
-        first = (str(error).splitlines() or [""])[0]
-        told = ModelError(f"the model failed: {type(error).__name__}: {first}")
+        told = ModelError(f"the model failed: {reason(error)}")
     told.__cause__ = error
     return told
+
+
+def reason(error: BaseException) -> str:
+    """The kind and the first line of an error, or of the one that torch's compiler wraps."""
+    inner: BaseException = getattr(error, "inner_exception", error)
+    return f"{type(inner).__name__}: {(str(inner).splitlines() or [''])[0]}"
 
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether there was no room for tensors."""
     return isinstance(error, torch.cuda.OutOfMemoryError | MemoryError) or "out of memory" in str(error).lower()
+
+
+def is_uncompiled(error: BaseException) -> bool:
+    """Whether a computation could not be compiled: what fails is torch's compiler or what it calls, such as gcc."""
+    parts = ("torch._dynamo", "torch._inductor")
+    return any(kind.__module__.startswith(parts) for kind in type(error).__mro__)

@@ -7,23 +7,26 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from transformers import DynamicCache, GenerationConfig, LogitsProcessorList, StoppingCriteriaList
-from transformers.modeling_outputs import BaseModelOutputWithPooling
+from transformers import GenerationConfig, LogitsProcessorList, StoppingCriteriaList
 
-from .backend import Pixels, Settings
+from ..answer import Usage
+from .backend import Done, Pixels, Settings
 from .checkpoint import Checkpoint
 from .encoder import Encoded
-from .failures import is_out_of_memory
+from .failures import is_out_of_memory, is_uncompiled
+from .prefill import Prefill, Seen, features_within
 from .reuse import kv
 from .reuse.kept import Kept
-from .reuse.prefixes import Hit
 from .sampling import Ends, Watch
 from .vision import Vision
 
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """The answer to a prompt; ``watch`` sees its tokens, after which ``bounds`` bound each step."""
+    """The answer to a prompt; ``watch`` sees its tokens, after which ``bounds`` bound each step.
+
+    ``compilation`` is how steps on the slate are compiled, as transformers' ``CompileConfig``.
+    """
 
     model: Any
     checkpoint: Checkpoint
@@ -34,61 +37,104 @@ class Generation:
     pixels: Pixels
     bounds: Sequence[Any]
     watch: Watch
+    compilation: Any = None
 
-    def write(self) -> Hit:
-        """Generate from what is kept, going on after what ``watch`` has already seen; what was reused."""
+    def write(self, chunk: int) -> int:
+        """Generate from what is kept, going on after what ``watch`` has already seen; how many tokens were reused.
+
+        What isn't kept of the prompt is computed in chunks of so many tokens.
+        """
         encoded, said = self.encoded, list(self.watch.ids)
         keys, spans = encoded.keys + said, [(start, count) for start, _, count in encoded.pictures]
         plan = self.kept.plan(keys, spans)
-        features = [self._feature(picture) for start, picture, _ in encoded.pictures if start >= plan.length]
+        seen = self._seen(plan.length)
         # What is taken is lost when something fails, so it is taken last.
         hit = self.kept.take(keys, spans, plan)
-        cache = hit.cache if hit.cache is not None else DynamicCache()
         left = replace(self.settings, max_new_tokens=max(1, self.settings.max_new_tokens - len(said)))
+        prefill = Prefill(self.model, self.vision.device, chunk, self.watch.stop_now)
         try:
-            self._generate(encoded.ids + said, left, cache, features, streamer=self.watch)
+            one = None if self.kept.slate is None else 1
+            inputs = prefill.run(encoded.ids + said, hit.cache, seen, begun=hit.length, left=one)
+            if inputs is None:
+                self.watch.end()
+            else:
+                self._decode(inputs, configuration(self.checkpoint, left, len(keys)), len(keys))
         except Exception as error:
-            if is_out_of_memory(error):
-                length = kv.even(cache, self.checkpoint.config.text_config.num_hidden_layers)
-                self.kept.put((encoded.keys + self.watch.ids)[:length], cache)
+            if is_out_of_memory(error) or is_uncompiled(error):
+                length = kv.even(hit.cache, self.checkpoint.config.text_config.num_hidden_layers)
+                self.kept.put((encoded.keys + self.watch.ids)[:length], hit.cache)
             raise
-        self.kept.put((encoded.keys + self.watch.ids)[: cache.get_seq_length()], cache)
-        return Hit(None, min(hit.length, len(encoded.ids)))
+        self.kept.put((encoded.keys + self.watch.ids)[: hit.cache.get_seq_length()], hit.cache)
+        return min(hit.length, len(encoded.ids))
 
-    def write_beams(self) -> Hit:
+    def _decode(self, inputs: dict[str, Any], config: Any, length: int) -> None:
+        """Generate after ``length`` positions, on the slate if there is one."""
+        slate = self.kept.slate
+        if slate is None:
+            self._generate(inputs, config, streamer=self.watch)
+            return
+        config.compile_config = self.compilation
+        # The prompt's last token is a step like any other, so compiled; its place has the strides of theirs.
+        config.prefill_chunk_size = 1
+        places = torch.arange(length, device=self.vision.device).as_strided((1, length), (1, 1))
+        slate.open(length + config.max_new_tokens)
+        try:
+            self._generate(inputs | {"position_ids": places}, config, streamer=self.watch)
+        finally:
+            slate.close()
+
+    def write_beams(self, chunk: int) -> int:
         """Generate along several beams; nothing but pictures' features is reused or kept."""
-        ids, features = self.encoded.ids, [self._feature(picture) for _, picture, _ in self.encoded.pictures]
-        row = self._generate(ids, self.settings, None, features)
-        self.watch.take(row[0, len(ids) :].tolist())
-        return Hit(None, 0)
+        ids = torch.tensor([self.encoded.ids], device=self.vision.device)
+        seen = self._seen(0)
+        given = {"input_ids": ids, "attention_mask": torch.ones_like(ids)} | features_within(seen, 0, ids.shape[1])
+        config = configuration(self.checkpoint, self.settings, ids.shape[1])
+        config.prefill_chunk_size = max(1, chunk // self.settings.num_beams)
+        row = self._generate(given, config)
+        self.watch.take(row[0, ids.shape[1] :].tolist())
+        return 0
 
-    def _generate(
-        self, ids: Sequence[int], settings: Settings, cache: Any, features: Sequence[torch.Tensor], **more: Any
-    ) -> Any:
+    def _generate(self, inputs: dict[str, Any], config: Any, **more: Any) -> Any:
         return self.model.generate(
-            **inputs(ids, cache, features, device=self.vision.device),
-            generation_config=configuration(self.checkpoint, settings, len(ids)),
+            **inputs,
+            generation_config=config,
             logits_processor=LogitsProcessorList([self.watch, *self.bounds]),
             stopping_criteria=StoppingCriteriaList([Ends(self.watch)]),
             **more,
         )
 
-    def _feature(self, picture: Any) -> torch.Tensor:
-        return self.vision.feature(picture, self.pixels)
+    def done(self, reused: int) -> Done:
+        """What was answered."""
+        return done(self.checkpoint, self.encoded, self.watch, reused=reused)
+
+    def _seen(self, begun: int) -> list[Seen]:
+        """The pictures from a position on."""
+        shown = [(start, picture) for start, picture, _ in self.encoded.pictures if start >= begun]
+        features = self.vision.see([picture for _, picture in shown], self.pixels)
+        return [(start, rows) for (start, _), rows in zip(shown, features, strict=True)]
 
 
-def inputs(prompt: Sequence[int], cache: Any, features: Sequence[torch.Tensor], *, device: str) -> dict[str, Any]:
-    """What ``generate`` takes: all ids, and the features of those pictures that aren't in the cache."""
-    ids = torch.tensor([list(prompt)], device=device)
-    given: dict[str, Any] = {"input_ids": ids, "attention_mask": torch.ones_like(ids), "past_key_values": cache}
-    if features:
-        rows: Any = list(features)  # one (tokens, hidden) a picture; the class is typed for a single tensor
-        given["mm_encoder_outputs"] = {"image": BaseModelOutputWithPooling(pooler_output=rows)}
-    return {name: value for name, value in given.items() if value is not None}
+def done(checkpoint: Checkpoint, encoded: Encoded, watch: Watch, *, reused: int = 0) -> Done:
+    """What ``watch`` has seen of the answer to a prompt, of which so many tokens were reused."""
+    usage = Usage(
+        prompt=len(encoded.ids),
+        reused=reused,
+        new=len(encoded.ids) - reused,
+        image=sum(count for _, _, count in encoded.pictures),
+        output=len(watch.ids),
+    )
+    return Done(
+        watch.final_text(),
+        watch.finish,
+        usage,
+        ids=None if watch.is_cut else tuple(watch.ids),  # words cut off at a stop word don't match their ids
+        tokenizer=None if watch.is_cut else checkpoint.encoder.fingerprint,
+        logprobs=tuple(watch.logprobs),
+    )
 
 
-def configuration(checkpoint: Checkpoint, settings: Settings, prompt_length: int) -> GenerationConfig:
-    """Transformers' configuration for settings, after a prompt of so many tokens."""
+def configuration(checkpoint: Checkpoint, settings: Settings, prompt_length: int) -> Any:
+    """Transformers' ``GenerationConfig`` for settings, after a prompt of so many tokens."""
     sampled = settings.temperature > 0
     return GenerationConfig(
         max_new_tokens=max(1, min(settings.max_new_tokens, checkpoint.context - prompt_length)),

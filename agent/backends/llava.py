@@ -6,40 +6,45 @@ so that a turn computes its new tokens alone; everything else is transformers' o
 
 from __future__ import annotations
 
+import logging
 import os
 import queue
 import threading
 from collections.abc import Generator, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
 import torch
 
-from ...errors import InvalidInput
 from ..answer import Usage
 from ..calls import Offer
 from ..prompt import Prompt, Style
 from ..trigger import Calibration
-from .backend import Done, Pixels, Row, Settings, Token
+from .attention import choose_attention
+from .backend import Decoding, Done, Pixels, Row, Settings, Token
 from .batched import Batch
-from .bounds import Bounds
+from .bounds import Bounds, require_sense
 from .checkpoint import Checkpoint
-from .encoder import Encoded
-from .failures import explained, is_out_of_memory
-from .generation import Generation, inputs
+from .failures import explained, is_out_of_memory, is_uncompiled, reason
+from .generation import Generation, done
 from .limits import Limits
+from .prefill import Prefill, chunk_sizes
+from .preprocessing import Preprocessing
 from .queueing import Line
 from .reuse.folder import CacheFolder
 from .reuse.identity import facts, identity
 from .reuse.kept import Kept
-from .reuse.prefixes import Hit
 from .reuse.recheck import Recheck, ReuseCheck
+from .reuse.slate import Slate
 from .sampling import Watch, seeded
 from .vision import Vision
 from .weighing import Weighing
-from .weights import choose_device, choose_dtype, load, quantization
+from .weights import choose_decoding, choose_device, choose_dtype, load, quantization
 
 GIB = 1 << 30
+
+_log = logging.getLogger(__name__)
 
 
 class LlavaBackend:
@@ -47,6 +52,7 @@ class LlavaBackend:
 
     ``device`` is "cuda", "mps", "cpu" or None (the best there is); ``dtype`` a torch name such as
     "bfloat16" (None: bfloat16 on a GPU, float32 on the CPU); ``quantize`` "4bit" or "8bit".
+    ``decoding`` is "compiled" (steps as CUDA graphs on a static cache), "eager", or "auto": compiled on CUDA.
     ``prefix_bytes`` and ``feature_bytes`` bound what is kept for reuse on the device; what is pushed out of a GPU
     moves to the machine's memory, up to ``ram_bytes`` (None: a quarter of it, at most 8 GiB). ``cache`` is a folder
     of at most ``cache_bytes`` where the next process finds it, too; pictures' keys must name their content then.
@@ -60,6 +66,7 @@ class LlavaBackend:
         device: str | None = None,
         dtype: str | None = None,
         quantize: str | None = None,
+        decoding: Decoding = "auto",
         prefix_bytes: int = 4 * GIB,
         feature_bytes: int = GIB,
         ram_bytes: int | None = None,
@@ -81,7 +88,16 @@ class LlavaBackend:
             folder=None if cache is None else CacheFolder(cache, cache_bytes),
         )
         self.prefixes, self.features = self.kept.prefixes, self.kept.features
-        self._vision = Vision(checkpoint, self.kept, self.device, self._loaded)
+        self.chunks = chunk_sizes(self.device)
+        self.compilation = choose_decoding(decoding, self.device, quantize)
+        self._may_fall_back = decoding == "auto"
+        self._thread: ThreadPoolExecutor | None = None
+        if self.compilation is not None:
+            self.kept.slate = Slate(checkpoint.config.text_config.num_hidden_layers)
+            # CUDA graphs belong to the thread that recorded them.
+            self._thread = ThreadPoolExecutor(1, thread_name_prefix="looktwice-compute")
+        preprocessing = Preprocessing(checkpoint.processor.image_processor, pinned=self.device.startswith("cuda"))
+        self._vision = Vision(checkpoint, self.kept, self.device, self._loaded, preprocessing)
         self._bounds = Bounds(checkpoint)
 
     @property
@@ -140,7 +156,7 @@ class LlavaBackend:
 
         Raises ModelError where loading or computing fails, InvalidInput for settings that can't go together.
         """
-        _require_sense(settings, offer)
+        require_sense(settings, offer)
         abandoned = threading.Event()
         limits = Limits(settings.timeout, cancel, abandoned)
         out: queue.Queue[Token | Done | BaseException] = queue.Queue()
@@ -149,8 +165,9 @@ class LlavaBackend:
         def work() -> None:
             try:
                 with limits.queued(ticket) as over:
-                    done = Done("", over, Usage()) if over else None
-                    out.put(done or self._answer(prompt, settings, pixels, offer, limits, out))
+                    ended = Done("", over, Usage()) if over else None
+                    answer = partial(self._answer, prompt, settings, pixels, offer, limits, out)
+                    out.put(ended or (self._thread.submit(answer).result() if self._thread else answer()))
             except BaseException as error:
                 out.put(explained(error))
 
@@ -191,8 +208,10 @@ class LlavaBackend:
                 return [Done("", over, Usage()) for _ in prompts]
             try:
                 model, see = self._loaded(), partial(self._vision.see, pixels=pixels, keep=keep)
-                batch = Batch(model, self.checkpoint, self.device, see, self._bounds.control, settings, limits)
-                return [self._done(encoded, Hit(None, 0), watch) for encoded, watch in batch.answer(prompts)]
+                batch = Batch(
+                    model, self.checkpoint, self.device, see, self._bounds.control, settings, limits, self.chunks[0]
+                )
+                return [done(self.checkpoint, encoded, watch) for encoded, watch in batch.answer(prompts)]
             except Exception as error:
                 told = explained(error)
                 raise told from told.__cause__
@@ -222,8 +241,9 @@ class LlavaBackend:
         """
         try:
             with self._line, torch.inference_mode():
-                give = partial(inputs, device=self.device)
-                check = Recheck(self._loaded(), self.kept, give, self._vision.feature, self._vision.see_anew)
+                model = self._loaded()
+                prefill = Prefill(model, self.device, self.chunks[0])
+                check = Recheck(model, self.kept, prefill, self._vision.feature, self._vision.see_anew)
                 return check.run(self.checkpoint.encoder.encode(prompt), pixels)
         except Exception as error:
             told = explained(error)
@@ -264,52 +284,42 @@ class LlavaBackend:
             pixels,
             self._bounds.around(None if settings.num_beams > 1 else offer),
             watch,
+            self.compilation,
         )
         write = answer.write_beams if settings.num_beams > 1 else answer.write
         with torch.inference_mode(), seeded(settings.seed, self.device):
-            try:
-                return self._done(encoded, write(), watch)
-            except Exception as error:
-                if not is_out_of_memory(error):
-                    raise
-            # Only here does nothing refer to the failed computation's tensors any more.
-            self.kept.free()
-            watch.resume()
-            return self._done(encoded, write(), watch)
+            for chunk in self.chunks:
+                try:
+                    return answer.done(write(chunk))
+                except Exception as error:
+                    if chunk == self.chunks[-1] or not (is_out_of_memory(error) or self._falls_back(error)):
+                        raise
+                # Only here does nothing refer to the failed computation's tensors any more.
+                self.kept.free()
+                watch.resume()
+            raise AssertionError("no chunks to try")
 
-    def _done(self, encoded: Encoded, hit: Hit, watch: Watch) -> Done:
-        text = watch.final_text()
-        usage = Usage(
-            prompt=len(encoded.ids),
-            reused=hit.length,
-            new=len(encoded.ids) - hit.length,
-            image=sum(count for _, _, count in encoded.pictures),
-            output=len(watch.ids),
-        )
-        return Done(
-            text,
-            watch.finish,
-            usage,
-            ids=None if watch.is_cut else tuple(watch.ids),  # words cut off at a stop word don't match their ids
-            tokenizer=None if watch.is_cut else self.checkpoint.encoder.fingerprint,
-            logprobs=tuple(watch.logprobs),
-        )
+    def _falls_back(self, error: Exception) -> bool:
+        """Decode eagerly from now on, where nobody asked for compiled decoding and it can't be."""
+        if not is_uncompiled(error) or not self._may_fall_back:
+            return False
+        _log.warning("decoding is not compiled here (%s); it is slower", reason(error))
+        self.kept.slate = None
+        return True
 
     def _loaded(self) -> Any:
         if self._model is None:
-            self._model = load(self.checkpoint, device=self.device, dtype=self.dtype, quantization=self._quantization)
+            attention = choose_attention(self.device, self.dtype, compiled=self.compilation is not None)
+            self._model = load(
+                self.checkpoint,
+                device=self.device,
+                dtype=self.dtype,
+                quantization=self._quantization,
+                attention=attention,
+            )
             self.kept.attach(self._identity)
         return self._model
 
     def _identity(self) -> tuple[str, dict[str, Any]]:
         told = facts(self.model, self.checkpoint.source, device=self.device, dtype=self.dtype, quantize=self.quantize)
         return identity(told), told
-
-
-def _require_sense(settings: Settings, offer: Offer | None) -> None:
-    if settings.num_beams > 1 and offer is not None and offer.is_open:
-        raise InvalidInput(
-            f"num_beams {settings.num_beams} can't be used with tools: a call is bounded along one beam; give 1"
-        )
-    if settings.num_beams > 1 and (settings.stop or settings.timeout):
-        raise InvalidInput(f"num_beams {settings.num_beams} can't be used with stop or timeout; give 1")

@@ -17,13 +17,13 @@ Seen: TypeAlias = tuple[int, torch.Tensor]
 """Where a picture begins in a prompt, and its features, (tokens, hidden)."""
 
 # An explicit mask takes chunk x context bytes; below a thousand tokens a large GPU is no longer busy.
-_CHUNK = {"cuda": 4096, "mps": 1024, "cpu": 2048}
+_CHUNK = {"cuda": 4096, "mps": 1024, "cpu": 4096}
 
 
 def chunk_sizes(device: str) -> tuple[int, ...]:
-    """Tokens of a chunk on a device, then those that are tried where memory runs out."""
-    usual = _CHUNK.get(device.split(":", maxsplit=1)[0], 1024)
-    return usual, usual // 4, usual // 16
+    """Tokens of a chunk on a device, at each try: where memory runs out, room is made, then chunks get smaller."""
+    usual = _CHUNK.get(device.partition(":")[0], 1024)
+    return usual, usual, usual // 4, usual // 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,18 +35,21 @@ class Prefill:
     size: int
     stopped: Callable[[], bool] = lambda: False
 
-    def run(self, ids: Sequence[int], cache: Any, seen: Sequence[Seen], *, begun: int) -> dict[str, Any] | None:
+    def run(
+        self, ids: Sequence[int], cache: Any, seen: Sequence[Seen], *, begun: int, left: int | None = None
+    ) -> dict[str, Any] | None:
         """Compute a prompt from position ``begun`` on, and give what ``generate`` takes for the rest; None if stopped.
 
-        The cache holds ``begun`` positions, and afterwards all but those of the last chunk.
+        The cache holds ``begun`` positions, and afterwards all but the last ``left`` (None: those of the last chunk).
         """
         row = torch.tensor([list(ids)], device=self.device)
-        start = begun
-        while len(ids) - start > self.size:
+        start, until = begun, len(ids) - (self.size if left is None else left)
+        while start < until:
             if start > begun and self.stopped():
                 return None
-            self._chunk(row, start, start + self.size, cache, seen)
-            start += self.size
+            end = start + self.size if left is None else min(start + self.size, until)
+            self._chunk(row, start, end, cache, seen)
+            start = end
         if start > begun and self.stopped():
             return None
         given = {"input_ids": row, "attention_mask": torch.ones_like(row), "past_key_values": cache}

@@ -13,24 +13,30 @@ import torch
 import transformers
 
 from ...errors import InvalidInput, ModelError
+from .backend import Decoding
 from .checkpoint import CLASSES, Checkpoint, missing
 
 _log = logging.getLogger(__name__)
 _LOADING = threading.Lock()  # transformers changes torch while it loads; two at once leave it changed
 
 
-def load(checkpoint: Checkpoint, *, device: str, dtype: torch.dtype, quantization: Any) -> Any:
+def load(checkpoint: Checkpoint, *, device: str, dtype: torch.dtype, quantization: Any, attention: str = "sdpa") -> Any:
     """The model, ready to answer; ``quantization`` is transformers' configuration for it, or None.
 
+    ``attention`` is transformers' name of how the language model's attention is computed.
     Nothing is downloaded; raises ModelError for files that aren't there.
     """
     kind = getattr(transformers, CLASSES[checkpoint.kind])
-    options: dict[str, Any] = {"dtype": dtype, "local_files_only": True}
+    options: dict[str, Any] = {
+        "dtype": dtype,
+        "local_files_only": True,
+    }
+    options["attn_implementation"] = {"text_config": attention, "vision_config": "sdpa"}
     if quantization is not None:
         options |= {"quantization_config": quantization, "device_map": device}
     elif importlib.util.find_spec("accelerate") and device != "cpu":
         options["device_map"] = device  # weights go straight to the GPU
-    _log.info("loading %s on %s as %s", checkpoint.name, device, dtype)
+    _log.info("loading %s on %s as %s with %s", checkpoint.name, device, dtype, attention)
     try:
         with _LOADING, _no_progress_bars():
             model, found = kind.from_pretrained(checkpoint.source, output_loading_info=True, **options)
@@ -70,6 +76,23 @@ def choose_dtype(wanted: str | None, device: str) -> torch.dtype:
     if not isinstance(found, torch.dtype) or not found.is_floating_point:
         raise InvalidInput(f"dtype {wanted!r} is unknown; give 'float32', 'bfloat16' or 'float16'")
     return found
+
+
+def choose_decoding(wanted: Decoding, device: str, quantize: str | None) -> Any:
+    """How steps are compiled, as transformers' ``CompileConfig``; None where they aren't.
+
+    "auto" compiles on a CUDA device, where triton is there and the weights aren't quantised. Raises InvalidInput.
+    """
+    if wanted not in ("auto", "eager", "compiled"):
+        raise InvalidInput(f"decoding {wanted!r} is unknown; give 'auto', 'eager' or 'compiled'")
+    fits = device.startswith("cuda") and quantize is None and importlib.util.find_spec("triton") is not None
+    if wanted == "eager" or (wanted == "auto" and not fits):
+        return None
+    library: Any = transformers  # the class is not exported by name for type checkers
+    # Every size of the slate is compiled for by itself: with symbolic sizes there are no CUDA graphs.
+    config = library.CompileConfig(dynamic=False)
+    config._compile_all_devices = not device.startswith("cuda")
+    return config
 
 
 def quantization(wanted: str | None) -> Any:

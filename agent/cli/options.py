@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ...memory import Memory, Picture
     from ...tools import Tool
     from ..agent import Agent
-    from ..backends import Backend
+    from ..backends import Backend, Decoding
     from ..budget import OldTurns
     from ..chat import Chat, Image
     from ..strategy import Strategy
@@ -33,6 +33,7 @@ class LoadingOptions(TypedDict):
     device: str | None
     dtype: str | None
     quantize: str | None
+    decoding: Decoding
     chat_format: str | None
     cache: str | None
 
@@ -94,6 +95,12 @@ _LOADING = (
     click.option("--device", envvar="LOOKTWICE_DEVICE", help="Such as cuda, mps, cpu. [env: LOOKTWICE_DEVICE]"),
     click.option("--dtype", metavar="NAME", help="Such as float32 or bfloat16; else what suits the device."),
     click.option("--quantize", type=click.Choice(["4bit", "8bit"]), help="Load smaller weights; needs bitsandbytes."),
+    click.option(
+        "--decoding",
+        type=click.Choice(["auto", "eager", "compiled"]),
+        default="auto",
+        help="How words are computed; auto compiles on CUDA.",
+    ),
     click.option("--chat-format", metavar="FAMILY", help="chatml, llama3, mistral or vicuna; else recognised."),
     cache,
 )
@@ -240,6 +247,7 @@ def load_model(model: str, given: LoadingOptions, *, prefix_bytes: int = 4 << 30
         device=given["device"],
         dtype=given["dtype"],
         quantize=given["quantize"],
+        decoding=given["decoding"],
         chat_format=given["chat_format"],
         cache=given["cache"],
         prefix_bytes=prefix_bytes,

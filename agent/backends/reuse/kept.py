@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from transformers import DynamicCache
 
 from ....errors import InvalidInput
 from . import kv
 from .folder import CacheFolder
 from .prefixes import ByteLimited, Hit, Lower, Prefixes
+from .slate import Slate
 from .stored import Found, Stored
 from .writer import Writer
 
@@ -34,7 +36,8 @@ class Kept:
     """Prefixes and features, each at most so many bytes on the device.
 
     What is pushed out of a GPU moves to the machine's memory (``ram_bytes``, a quarter of it for features); on the CPU
-    there is one tier. With a ``folder`` both are also written to disk, in the background.
+    there is one tier. With a ``folder`` both are also written to disk, in the background. With a ``slate``, what is
+    taken lies on it; what lay there before moves off, if it is kept.
     """
 
     def __init__(
@@ -48,6 +51,7 @@ class Kept:
         self._folder = folder
         self._stored: Stored | None = None
         self._writer = Writer()
+        self.slate: Slate | None = None
         below = 0 if device == "cpu" else ram
         self.prefixes = _prefixes(prefix_bytes, Lower(_prefixes(below - below // 4), _to_ram, self._up))
         self.features: ByteLimited[torch.Tensor] = ByteLimited(
@@ -79,9 +83,19 @@ class Kept:
     def take(self, keys: Sequence[Hashable], spans: Sequence[tuple[int, int]], plan: Plan) -> Hit:
         """The cache that reaches as far as planned; in memory it leaves the store until `put` brings it back."""
         hit = self.prefixes.take(keys, spans)
+        cache = self._begun(hit.cache)
         if plan.found is None:
-            return hit
-        return Hit(plan.found.onto(hit.cache, hit.length, self._device), plan.found.length)
+            return Hit(cache, hit.length)
+        return Hit(plan.found.onto(cache, hit.length, self._device), plan.found.length)
+
+    def _begun(self, cache: Any) -> Any:
+        """What a computation goes on with: the slate, on which the cache is laid, or the cache (None: a new one)."""
+        if self.slate is None:
+            return DynamicCache() if cache is None else cache
+        if cache is not self.slate:
+            self.prefixes.move_off(self.slate)
+            self.slate.lay(cache)
+        return self.slate
 
     def view(self, keys: Sequence[Hashable], spans: Sequence[tuple[int, int]], plan: Plan) -> Hit:
         """The same, to be read alone: what is in memory stays there as it is, and may hold more positions."""
@@ -93,7 +107,8 @@ class Kept:
 
     def put(self, keys: Sequence[Hashable], cache: Any) -> None:
         """Keep a cache of exactly ``len(keys)`` positions."""
-        layers = kv.tensors(cache)
+        # What waits to be written must not change, as a slate does.
+        layers = kv.tensors(kv.clone(cache, len(keys)) if self._stored and cache is self.slate else cache)
         self.prefixes.put(keys, cache)
         if keys and (stored := self._stored):
             self._writer.submit(lambda: stored.save(keys, layers), keys)
@@ -131,6 +146,8 @@ class Kept:
         """Make room on the device; what is kept there moves down where it can."""
         self.prefixes.free()
         self.features.free()
+        if self.slate is not None:
+            self.slate.free()
         if self._device.startswith("cuda"):
             torch.cuda.empty_cache()
 
@@ -144,6 +161,8 @@ class Kept:
         self._stored = None
         self.prefixes.clear()
         self.features.clear()
+        if self.slate is not None:
+            self.slate.free()
         if self._device.startswith("cuda"):
             torch.cuda.empty_cache()
 

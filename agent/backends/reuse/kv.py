@@ -8,10 +8,12 @@ from typing import Any
 import torch
 from transformers import DynamicCache
 
+from .slate import Slate
+
 
 def size(cache: Any) -> int:
-    """Bytes of a cache's tensors."""
-    return sum(t.numel() * t.element_size() for layer in cache.layers for t in (layer.keys, layer.values))
+    """Bytes of a cache's positions."""
+    return sum(t.numel() * t.element_size() for layer in tensors(cache) for t in layer)
 
 
 def clone(cache: Any, length: int) -> Any:
@@ -37,6 +39,9 @@ def repeated(cache: Any, length: int, count: int) -> Any:
 
 def crop(cache: Any, length: int) -> None:
     """Cut a cache to its first ``length`` positions, in place."""
+    if isinstance(cache, Slate):
+        cache.roll_back(length)
+        return
     surplus = cache.get_seq_length() - length
     if surplus > 0:
         cache.crop(-surplus)
@@ -51,7 +56,9 @@ def moved(cache: Any, device: str) -> Any:
 
 
 def tensors(cache: Any) -> list[tuple[torch.Tensor, torch.Tensor]]:
-    """Keys and values of each layer, as they are now: a cache that grows or is cut gets others."""
+    """Keys and values of each layer, as they are now: a cache that grows or is cut gets others, but for a slate."""
+    if isinstance(cache, Slate):
+        return cache.tensors()
     return [(layer.keys, layer.values) for layer in cache.layers if layer.is_initialized]
 
 
@@ -74,6 +81,10 @@ def extend(cache: Any, blocks: Sequence[torch.Tensor], *, skip: int, device: str
 
 def even(cache: Any, count: int) -> int:
     """Cut a cache that a failed computation left uneven to the positions that all ``count`` layers have."""
+    if isinstance(cache, Slate):
+        cache.close()
+        cache.roll_back(cache.filled)
+        return cache.filled
     layers: Any = cache.layers
     length = min(layer.get_seq_length() for layer in layers) if len(layers) == count else 0
     for layer in layers:

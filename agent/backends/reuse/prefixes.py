@@ -190,6 +190,12 @@ class Prefixes:
             self._lay_down(Prefix(keys, cache))
         self._shrink(self.limit)
 
+    def move_off(self, cache: Any) -> None:
+        """Have a copy in the place of a cache, which is needed for something else, if it is kept here."""
+        for prefix in self._kept:
+            if prefix.cache is cache:
+                prefix.cache = self._clone(cache, len(prefix.keys))
+
     def clear(self) -> None:
         """Forget everything."""
         self._kept.clear()

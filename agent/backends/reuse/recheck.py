@@ -12,11 +12,12 @@ from transformers import DynamicCache, GenerationConfig
 from ...prompt import Shown
 from ..backend import Pixels
 from ..encoder import Encoded
+from ..prefill import Prefill, Seen
 from . import kv
 from .kept import Kept
+from .prefixes import Hit
 
 See: TypeAlias = Callable[[Shown, Pixels], torch.Tensor]
-Inputs: TypeAlias = Callable[[Sequence[int], Any, Sequence[torch.Tensor]], dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,15 +45,15 @@ class Recheck:
 
     model: Any
     kept: Kept
-    inputs: Inputs
+    prefill: Prefill
     see: See
     see_anew: See
 
     def run(self, encoded: Encoded, pixels: Pixels) -> ReuseCheck:
         """Both computations of a prompt, compared. What is kept stays as it was."""
         reused, left = self._reusing(encoded, pixels)
-        features = [self.see_anew(picture, pixels) for _, picture, _ in encoded.pictures]
-        right = self._logits(encoded, DynamicCache(), features)
+        seen = [(start, self.see_anew(picture, pixels)) for start, picture, _ in encoded.pictures]
+        right = self._logits(encoded, Hit(DynamicCache(), 0), seen)
         # What is kept in 16 bits was computed in other steps, each rounded; logits are of the order of ten.
         tolerance = 1e-3 if left.dtype == torch.float32 and self.model.dtype == torch.float32 else 0.5
         difference = float((left.float() - right.float()).abs().max())
@@ -62,19 +63,19 @@ class Recheck:
     def _reusing(self, encoded: Encoded, pixels: Pixels) -> tuple[int, torch.Tensor]:
         spans = [(start, count) for start, _, count in encoded.pictures]
         plan = self.kept.plan(encoded.keys, spans)
-        features = [self.see(picture, pixels) for start, picture, _ in encoded.pictures if start >= plan.length]
+        seen = [(start, self.see(picture, pixels)) for start, picture, _ in encoded.pictures if start >= plan.length]
         hit = self.kept.take(encoded.keys, spans, plan)
-        cache: Any = hit.cache if hit.cache is not None else DynamicCache()
-        logits = self._logits(encoded, cache, features)
-        kv.crop(cache, hit.length)
+        logits = self._logits(encoded, hit, seen)
+        kv.crop(hit.cache, hit.length)
         if hit.length > self.kept.prefixes.reach(encoded.keys, spans):
-            self.kept.prefixes.put(encoded.keys[: hit.length], cache)
+            self.kept.prefixes.put(encoded.keys[: hit.length], hit.cache)
         return hit.length, logits
 
-    def _logits(self, encoded: Encoded, cache: Any, features: Sequence[torch.Tensor]) -> torch.Tensor:
+    def _logits(self, encoded: Encoded, hit: Hit, seen: Sequence[Seen]) -> torch.Tensor:
         """The next token's logits, (vocabulary,), in the way that answers are computed."""
         once = GenerationConfig(
             max_new_tokens=1, do_sample=False, output_logits=True, return_dict_in_generate=True, use_cache=True
         )
-        out = self.model.generate(**self.inputs(encoded.ids, cache, features), generation_config=once)
+        inputs = self.prefill.run(encoded.ids, hit.cache, seen, begun=hit.length)
+        out = self.model.generate(**(inputs or {}), generation_config=once)
         return out.logits[0][0]

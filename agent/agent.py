@@ -81,7 +81,7 @@ class Agent:
         device: str | None = None,
         dtype: str | None = None,
         quantize: str | None = None,
-        decoding: Decoding = "auto",
+        decoding: Decoding = "eager",
         chat_format: str | None = None,
         cache: str | os.PathLike[str] | None = None,
     ) -> None:

@@ -52,7 +52,7 @@ class LlavaBackend:
 
     ``device`` is "cuda", "mps", "cpu" or None (the best there is); ``dtype`` a torch name such as
     "bfloat16" (None: bfloat16 on a GPU, float32 on the CPU); ``quantize`` "4bit" or "8bit".
-    ``decoding`` is "compiled" (steps as CUDA graphs on a static cache), "eager", or "auto": compiled on CUDA.
+    ``decoding`` is "compiled" (steps as CUDA graphs on a static cache), "eager", or "auto": compiled where it should pay, on CUDA.
     ``prefix_bytes`` and ``feature_bytes`` bound what is kept for reuse on the device; what is pushed out of a GPU
     moves to the machine's memory, up to ``ram_bytes`` (None: a quarter of it, at most 8 GiB). ``cache`` is a folder
     of at most ``cache_bytes`` where the next process finds it, too; pictures' keys must name their content then.
@@ -66,7 +66,7 @@ class LlavaBackend:
         device: str | None = None,
         dtype: str | None = None,
         quantize: str | None = None,
-        decoding: Decoding = "auto",
+        decoding: Decoding = "eager",
         prefix_bytes: int = 4 * GIB,
         feature_bytes: int = GIB,
         ram_bytes: int | None = None,

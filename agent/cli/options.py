@@ -98,7 +98,8 @@ _LOADING = (
     click.option(
         "--decoding",
         type=click.Choice(["auto", "eager", "compiled"]),
-        default="auto",
+        default="eager",
+        show_default=True,
         help="How words are computed; auto compiles on CUDA.",
     ),
     click.option("--chat-format", metavar="FAMILY", help="chatml, llama3, mistral or vicuna; else recognised."),

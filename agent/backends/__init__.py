@@ -34,9 +34,10 @@ def open_backend(
     checkpoint.
     """
     from .checkpoint import open_checkpoint
-    from .llava import LlavaBackend
 
     checkpoint = open_checkpoint(model, chat_format=chat_format)
+    from .llava import LlavaBackend  # takes seconds, so what is missing is said before
+
     return LlavaBackend(
         checkpoint,
         device=device,

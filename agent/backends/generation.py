@@ -17,6 +17,7 @@ from .failures import is_out_of_memory, is_uncompiled
 from .prefill import Prefill, Seen, features_within
 from .reuse import kv
 from .reuse.kept import Kept
+from .reuse.prefixes import Hit
 from .sampling import Ends, Watch
 from .vision import Vision
 
@@ -44,28 +45,59 @@ class Generation:
 
         What isn't kept of the prompt is computed in chunks of so many tokens.
         """
+        hit, seen, ids = self._taken(apart=False)
+        left = replace(self.settings, max_new_tokens=max(1, self.settings.max_new_tokens - len(self.watch.ids)))
+        prefill = Prefill(self.model, self.vision.device, chunk, self.watch.stop_now)
+        try:
+            one = None if self.kept.slate is None else 1
+            inputs = prefill.run(ids, hit.cache, seen, begun=hit.length, left=one)
+            if inputs is None:
+                self.watch.end()
+            else:
+                self._decode(inputs, configuration(self.checkpoint, left, len(ids)), len(ids))
+        except Exception as error:
+            if is_out_of_memory(error) or is_uncompiled(error):
+                kv.even(hit.cache, self._num_layers)
+                self.keep(hit.cache)
+            raise
+        self.keep(hit.cache)
+        return min(hit.length, len(self.encoded.ids))
+
+    def begin(self, chunk: int) -> tuple[kv.Layers, int]:
+        """Compute and keep the prompt, and take the first token: what was computed, and how many tokens were reused."""
+        hit, seen, ids = self._taken(apart=True)
+        try:
+            inputs = Prefill(self.model, self.vision.device, chunk, self.watch.stop_now).run(
+                ids, hit.cache, seen, begun=hit.length
+            )
+            if inputs is None:
+                self.watch.end()
+            else:
+                once = replace(self.settings, max_new_tokens=1)
+                self._generate(inputs, configuration(self.checkpoint, once, len(ids)), streamer=self.watch)
+        finally:
+            kv.even(hit.cache, self._num_layers)
+            layers = kv.tensors(hit.cache)  # the store may give the cache to others, but tensors stay as they are
+            self.keep(hit.cache)
+        return layers, min(hit.length, len(self.encoded.ids))
+
+    def keep(self, cache: Any) -> None:
+        """Keep a cache of the prompt and of what was said, as far as it reaches."""
+        keys = self.encoded.keys + self.watch.ids
+        self.kept.put(keys[: cache.get_seq_length()], cache)
+
+    def _taken(self, *, apart: bool) -> tuple[Hit, list[Seen], list[int]]:
+        """What is kept of the prompt and of what was said, the pictures after it, and all ids."""
         encoded, said = self.encoded, list(self.watch.ids)
         keys, spans = encoded.keys + said, [(start, count) for start, _, count in encoded.pictures]
         plan = self.kept.plan(keys, spans)
         seen = self._seen(plan.length)
         # What is taken is lost when something fails, so it is taken last.
-        hit = self.kept.take(keys, spans, plan)
-        left = replace(self.settings, max_new_tokens=max(1, self.settings.max_new_tokens - len(said)))
-        prefill = Prefill(self.model, self.vision.device, chunk, self.watch.stop_now)
-        try:
-            one = None if self.kept.slate is None else 1
-            inputs = prefill.run(encoded.ids + said, hit.cache, seen, begun=hit.length, left=one)
-            if inputs is None:
-                self.watch.end()
-            else:
-                self._decode(inputs, configuration(self.checkpoint, left, len(keys)), len(keys))
-        except Exception as error:
-            if is_out_of_memory(error) or is_uncompiled(error):
-                length = kv.even(hit.cache, self.checkpoint.config.text_config.num_hidden_layers)
-                self.kept.put((encoded.keys + self.watch.ids)[:length], hit.cache)
-            raise
-        self.kept.put((encoded.keys + self.watch.ids)[: hit.cache.get_seq_length()], hit.cache)
-        return min(hit.length, len(encoded.ids))
+        return self.kept.take(keys, spans, plan, apart=apart), seen, encoded.ids + said
+
+    @property
+    def _num_layers(self) -> int:
+        return self.checkpoint.config.text_config.num_hidden_layers
 
     def _decode(self, inputs: dict[str, Any], config: Any, length: int) -> None:
         """Generate after ``length`` positions, on the slate if there is one."""

@@ -28,11 +28,16 @@ class Limits:
 
     @contextlib.contextmanager
     def queued(self, ticket: Ticket) -> Generator[Finish | None]:
-        """With a place in the line: None once it is its turn, or why the wait ended before."""
+        """With a place in the line: None once it is its turn, or why the wait ended before.
+
+        For a ticket that was taken along it is its turn, too; who took it heeds these limits from then on.
+        """
         try:
             while not (reason := self.reached()):
                 if ticket.wait(_GLANCE):
                     break
-            yield reason
+            if reason:
+                ticket.leave()  # nobody takes it along any more
+            yield None if ticket.is_taken else reason
         finally:
             ticket.leave()

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import logging
 import os
-import queue
 import threading
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
@@ -31,18 +30,20 @@ from .generation import Generation, done
 from .limits import Limits
 from .prefill import Prefill, chunk_sizes
 from .preprocessing import Preprocessing
-from .queueing import Line
+from .queueing import Line, Ticket
 from .reuse.folder import CacheFolder
 from .reuse.identity import facts, identity
 from .reuse.kept import Kept
 from .reuse.recheck import Recheck, ReuseCheck
 from .reuse.slate import Slate
 from .sampling import Watch, seeded
+from .together import MOST, Asked, Together
 from .vision import Vision
 from .weighing import Weighing
 from .weights import choose_decoding, choose_device, choose_dtype, load, quantization
 
 GIB = 1 << 30
+T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
 
@@ -52,11 +53,12 @@ class LlavaBackend:
 
     ``device`` is "cuda", "mps", "cpu" or None (the best there is); ``dtype`` a torch name such as
     "bfloat16" (None: bfloat16 on a GPU, float32 on the CPU); ``quantize`` "4bit" or "8bit".
-    ``decoding`` is "compiled" (steps as CUDA graphs on a static cache), "eager", or "auto": compiled where it should pay, on CUDA.
+    ``decoding`` is "compiled" (steps as CUDA graphs on a static cache), "eager", or "auto": compiled on CUDA.
     ``prefix_bytes`` and ``feature_bytes`` bound what is kept for reuse on the device; what is pushed out of a GPU
     moves to the machine's memory, up to ``ram_bytes`` (None: a quarter of it, at most 8 GiB). ``cache`` is a folder
     of at most ``cache_bytes`` where the next process finds it, too; pictures' keys must name their content then.
-    Questions from several threads are answered one after the other, in the order in which they came.
+    Questions from several threads are answered in the order in which they came; those that wait while one is answered
+    are then written together, as far as they go together (`together.py`).
     """
 
     def __init__(
@@ -88,6 +90,7 @@ class LlavaBackend:
             folder=None if cache is None else CacheFolder(cache, cache_bytes),
         )
         self.prefixes, self.features = self.kept.prefixes, self.kept.features
+        self._batch_bytes = prefix_bytes
         self.chunks = chunk_sizes(self.device)
         self.compilation = choose_decoding(decoding, self.device, quantize)
         self._may_fall_back = decoding == "auto"
@@ -158,16 +161,16 @@ class LlavaBackend:
         """
         require_sense(settings, offer)
         abandoned = threading.Event()
-        limits = Limits(settings.timeout, cancel, abandoned)
-        out: queue.Queue[Token | Done | BaseException] = queue.Queue()
-        ticket = self._line.join()
+        asked = Asked(prompt, settings, pixels, offer, Limits(settings.timeout, cancel, abandoned))
+        ticket, out = self._line.join(asked), asked.out
 
         def work() -> None:
             try:
-                with limits.queued(ticket) as over:
-                    ended = Done("", over, Usage()) if over else None
-                    answer = partial(self._answer, prompt, settings, pixels, offer, limits, out)
-                    out.put(ended or (self._thread.submit(answer).result() if self._thread else answer()))
+                with asked.limits.queued(ticket) as over:
+                    if over:
+                        out.put(Done("", over, Usage()))
+                    elif not ticket.is_taken:  # or it is answered together with the one that took it along
+                        self._answer(asked, ticket)
             except BaseException as error:
                 out.put(explained(error))
 
@@ -255,39 +258,49 @@ class LlavaBackend:
             self._model = None
             self.kept.close()
 
-    def _answer(
-        self,
-        prompt: Prompt,
-        settings: Settings,
-        pixels: Pixels,
-        offer: Offer | None,
-        limits: Limits,
-        out: queue.Queue[Any],
-    ) -> Done:
-        model = self._loaded()
-        encoded = self.checkpoint.encoder.encode(prompt)
+    def _answer(self, asked: Asked, ticket: Ticket) -> None:
+        """Answer what was asked, together with what waits right behind it, where that goes."""
+        others: list[Ticket] = []
+        if asked.goes_together:
+            others = self._line.take_along(ticket, lambda other: other.goes_together, MOST - 1)
+        if others:
+            together = Together(self._begun, self._alone, self.chunks[0], self._batch_bytes)
+            self._compute(partial(together.answer, [asked, *(other.work for other in others)]))
+        else:
+            asked.out.put(self._compute(lambda: self._alone(self._begun(asked))))
+
+    def _compute(self, work: Callable[[], T]) -> T:
+        """Do it in the thread that computes, if there is a certain one."""
+        return self._thread.submit(work).result() if self._thread else work()
+
+    def _begun(self, asked: Asked) -> Generation:
+        """What computes the answer to a question; nothing is computed yet."""
+        model, settings = self._loaded(), asked.settings
         watch = Watch(
             self.checkpoint.encoder.tokenizer,
             settings,
             stops=self.checkpoint.stops,
-            before=self.checkpoint.encoder.open_ids(prompt),
-            limits=limits,
-            out=out,
+            before=self.checkpoint.encoder.open_ids(asked.prompt),
+            limits=asked.limits,
+            out=asked.out,
         )
-        answer = Generation(
+        return Generation(
             model,
             self.checkpoint,
             self.kept,
             self._vision,
-            encoded,
+            self.checkpoint.encoder.encode(asked.prompt),
             settings,
-            pixels,
-            self._bounds.around(None if settings.num_beams > 1 else offer),
+            asked.pixels,
+            self._bounds.around(None if settings.num_beams > 1 else asked.offer),
             watch,
             self.compilation,
         )
-        write = answer.write_beams if settings.num_beams > 1 else answer.write
-        with torch.inference_mode(), seeded(settings.seed, self.device):
+
+    def _alone(self, answer: Generation) -> Done:
+        """Compute an answer to its end; with what was said before, if anything was."""
+        write = answer.write_beams if answer.settings.num_beams > 1 else answer.write
+        with torch.inference_mode(), seeded(answer.settings.seed, self.device):
             for chunk in self.chunks:
                 try:
                     return answer.done(write(chunk))
@@ -296,7 +309,7 @@ class LlavaBackend:
                         raise
                 # Only here does nothing refer to the failed computation's tensors any more.
                 self.kept.free()
-                watch.resume()
+                answer.watch.resume()
             raise AssertionError("no chunks to try")
 
     def _falls_back(self, error: Exception) -> bool:

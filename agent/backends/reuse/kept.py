@@ -80,10 +80,15 @@ class Kept:
         found = self._stored.find(keys, spans, known) if self._stored and known < len(keys) - 1 else None
         return Plan(found.length, found) if found else Plan(known)
 
-    def take(self, keys: Sequence[Hashable], spans: Sequence[tuple[int, int]], plan: Plan) -> Hit:
-        """The cache that reaches as far as planned; in memory it leaves the store until `put` brings it back."""
+    def take(
+        self, keys: Sequence[Hashable], spans: Sequence[tuple[int, int]], plan: Plan, *, apart: bool = False
+    ) -> Hit:
+        """The cache that reaches as far as planned; in memory it leaves the store until `put` brings it back.
+
+        ``apart``: one of its own in any case, never the slate.
+        """
         hit = self.prefixes.take(keys, spans)
-        cache = self._begun(hit.cache)
+        cache = self._own(hit) if apart else self._begun(hit.cache)
         if plan.found is None:
             return Hit(cache, hit.length)
         return Hit(plan.found.onto(cache, hit.length, self._device), plan.found.length)
@@ -104,6 +109,11 @@ class Kept:
             return hit
         own = None if hit.cache is None else kv.clone(hit.cache, hit.length)
         return Hit(plan.found.onto(own, hit.length, self._device), plan.found.length)
+
+    def _own(self, hit: Hit) -> Any:
+        if hit.cache is None:
+            return DynamicCache()
+        return kv.clone(hit.cache, hit.length) if hit.cache is self.slate else hit.cache
 
     def put(self, keys: Sequence[Hashable], cache: Any) -> None:
         """Keep a cache of exactly ``len(keys)`` positions."""

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from transformers import DynamicCache
 
 from .slate import Slate
+
+Layers: TypeAlias = list[tuple[torch.Tensor, torch.Tensor]]
+"""Keys and values of each layer, each (batch, heads, positions, head size)."""
 
 
 def size(cache: Any) -> int:
@@ -55,7 +58,7 @@ def moved(cache: Any, device: str) -> Any:
     return copy
 
 
-def tensors(cache: Any) -> list[tuple[torch.Tensor, torch.Tensor]]:
+def tensors(cache: Any) -> Layers:
     """Keys and values of each layer, as they are now: a cache that grows or is cut gets others, but for a slate."""
     if isinstance(cache, Slate):
         return cache.tensors()
@@ -91,3 +94,24 @@ def even(cache: Any, count: int) -> int:
         if layer.is_initialized:
             layer.keys, layer.values = layer.keys[:, :, :length], layer.values[:, :, :length]
     return length
+
+
+def joined(conversations: Sequence[Layers], blanks: Sequence[int]) -> Any:
+    """A cache of several conversations as one batch, each with so many blank positions before its first one."""
+    batch: Any = DynamicCache()
+    for index, layers in enumerate(zip(*conversations, strict=True)):
+        sides = zip(*layers, strict=True)  # the keys of all, then the values
+        batch.update(*(torch.cat([_blank(*each) for each in zip(side, blanks, strict=True)]) for side in sides), index)
+    return batch
+
+
+def _blank(side: torch.Tensor, count: int) -> torch.Tensor:
+    return torch.nn.functional.pad(side, (0, 0, count, 0))
+
+
+def row(batch: Any, index: int, start: int, stop: int) -> Any:
+    """A copy of some positions of one conversation in a batch."""
+    copy: Any = DynamicCache()
+    for number, layer in enumerate(tensors(batch)):
+        copy.update(*(side[index : index + 1, :, start:stop].clone() for side in layer), number)
+    return copy

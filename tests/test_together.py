@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -68,7 +68,7 @@ class Question:
         self.done: Done | None = None
         self.error: LookTwiceError | None = None
         self.cancel = threading.Event()
-        self._more = {"pixels": picture, "cancel": self.cancel} | more
+        self._more: dict[str, Any] = {"pixels": picture, "cancel": self.cancel} | more
         self._settings: Settings = self._more.pop("settings", Settings(max_new_tokens=TOKENS))
         self._run = lambda: backend.generate(prompt, self._settings, **self._more)
         self.thread = threading.Thread(target=self._ask)
@@ -104,7 +104,7 @@ def line_of(backend: LlavaBackend) -> Line:
 
 
 @contextmanager
-def waiting(backend: LlavaBackend, questions: Sequence[Question]) -> Iterator[None]:
+def waiting(backend: LlavaBackend, questions: Sequence[Question]) -> Generator[None]:
     """Let all questions come, in this order, while the model is held; then let them be answered."""
     line, deadline = line_of(backend), time.monotonic() + 60
     with line:
@@ -121,7 +121,7 @@ def waiting(backend: LlavaBackend, questions: Sequence[Question]) -> Iterator[No
 
 
 @contextmanager
-def widths(backend: LlavaBackend) -> Iterator[list[int]]:
+def widths(backend: LlavaBackend) -> Generator[list[int]]:
     """The number of rows of each run of the model."""
     seen: list[int] = []
     model: Any = backend._loaded()  # pyright: ignore[reportPrivateUsage]
@@ -171,7 +171,7 @@ def test_answers_are_those_of_each_question_alone(backend: LlavaBackend) -> None
 
 def test_the_next_turn_of_each_computes_its_own_tokens_alone(backend: LlavaBackend) -> None:
     first = together(backend, QUESTIONS[:3])
-    follow = []
+    follow: list[Prompt] = []
     for prompt, question in zip(QUESTIONS, first, strict=False):
         done = question.answer
         said = Message("assistant", (Written((Words(done.text),), done.ids, done.tokenizer),))

@@ -68,7 +68,8 @@ def alone(backend: LlavaBackend, prompt: Prompt, words: Sequence[str]) -> list[f
     model = backend._loaded()  # pyright: ignore[reportPrivateUsage]
     with torch.inference_mode():
         logits = model(input_ids=ids, attention_mask=torch.ones_like(ids), **inputs).logits[0, -1]
-    likely: Any = torch.softmax(logits.float(), -1).tolist()  # its elements are not typed
+    numbers: Any = torch.softmax(logits.float(), -1)
+    likely: list[float] = numbers.tolist()
     tokenizer = backend.checkpoint.encoder.tokenizer
     known = {word: [i for i in range(len(tokenizer)) if tokenizer.decode([i]).strip() == word] for word in words}
     return [sum(likely[i] for i in known[word]) for word in words]

@@ -240,11 +240,11 @@ def test_what_is_no_receipt_is_not_added_up(texts: list[str]) -> None:
 
 def test_letters_are_spelled_in_each_language() -> None:
     assert spelled("B7-x", "en") == "capital B as in Bravo, seven, dash, small x as in X-ray"
-    assert spelled("ÄB0", "de") == "Ä as in Ärger, B as in Berta, null"
-    assert spelled("QZ", "fr") == "Q as in Quintal, Z as in Zoé"
-    assert spelled("Ñ9", "es-MX") == "Ñ as in Ñoño, nueve"
-    for lang in ("en", "de", "fr", "es"):
-        names = [part.partition(" as in ")[2] for part in spelled(string.ascii_uppercase, lang).split(", ")]
+    assert spelled("ÄB0", "de") == "Ä wie Ärger, B wie Berta, null"
+    assert spelled("QZ", "fr") == "Q comme Quintal, Z comme Zoé"
+    assert spelled("Ñ9", "es-MX") == "Ñ de Ñoño, nueve"
+    for lang, like in (("en", " as in "), ("de", " wie "), ("fr", " comme "), ("es", " de ")):
+        names = [part.partition(like)[2] for part in spelled(string.ascii_uppercase, lang).split(", ")]
         assert len(set(names)) == 26 and "" not in names
         assert len(set(spelled(string.digits, lang).split(", "))) == 10
 

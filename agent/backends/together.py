@@ -23,7 +23,7 @@ from .generation import Generation, configuration
 from .limits import Limits
 from .reuse import kv
 
-__all__ = ["MOST", "Asked", "Together", "grouped"]
+__all__ = ["Asked", "MOST", "Together", "grouped"]
 
 MOST = 8
 """So many answers are written together at most: a batch goes on until its longest answer ends."""

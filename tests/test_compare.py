@@ -15,7 +15,7 @@ from shell import run
 
 from looktwice import Agent, LookTwiceError, ScriptedBackend
 from looktwice.agent.access import compare
-from looktwice.agent.access.compare_model import QUESTION, told_by_model
+from looktwice.agent.access.comparing.model import QUESTION, told_by_model
 from looktwice.tools.ocr.rapid import default_engine
 
 pytest.importorskip("cv2", reason="needs the extra compare")

@@ -18,8 +18,8 @@ from shell import run
 
 from looktwice import Agent
 from looktwice.agent.access import Prompts, describe
-from looktwice.agent.access.describe_title import title_of
-from looktwice.agent.access.describing import Describer, Line, Word
+from looktwice.agent.access.describing.telling import Describer, Line, Word
+from looktwice.agent.access.describing.title import title_of
 from looktwice.agent.access.sentences import shortened, split
 from looktwice.agent.backends import ScriptedBackend
 from looktwice.agent.chat import Image as Given

@@ -16,7 +16,7 @@ import pytest
 
 from looktwice import Agent, LookTwiceError, ScriptedBackend
 from looktwice.agent.access.voice import Manner, Voice
-from looktwice.agent.access.voice_sentences import Sentences, speakable
+from looktwice.agent.access.voice.sentences import Sentences, speakable
 from looktwice.agent.cli.follow import follow, stopped_by_interrupt
 from looktwice.agent.cli.output import Lines
 from looktwice.agent.events import Text

@@ -9,9 +9,8 @@ print(fault.said, fault.advice)
 from __future__ import annotations
 
 from .check import Fault, FaultKind, check, check_pixels
-from .compare import Comparison, Difference, compare
-from .describe import Description, Length, Section, describe
-from .describe_prompts import Prompts
+from .comparing import Comparison, Difference, compare
+from .describing import Description, Length, Prompts, Section, describe
 from .reading import Transcript, read
 
 __all__ = [

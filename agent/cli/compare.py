@@ -13,7 +13,7 @@ from . import options
 from .output import Lines, say, say_json
 
 if TYPE_CHECKING:
-    from ..access.compare import Comparison
+    from ..access.comparing import Comparison
 
 
 @click.command(short_help="Say what differs between two pictures of the same thing.")
@@ -31,7 +31,7 @@ def compare(
 
     SECOND is laid over FIRST: another size, a small shift or turn, brightness and encoding are no difference.
     """
-    from ..access.compare import compare as compared
+    from ..access.comparing import compare as compared
     from .follow import Progress
 
     lines = Lines()
@@ -58,7 +58,7 @@ def _reader(lines: Lines, *, no_text: bool) -> Any:
 
 
 def _told(found: Comparison, first: str, second: str, model: str, device: str | None) -> Comparison:
-    from ..access.compare_model import told_by_model
+    from ..access.comparing.model import told_by_model
     from ..agent import Agent
 
     with Agent(model, memory=":memory:", tools=(), device=device) as agent:

@@ -14,7 +14,7 @@ from .output import Lines, is_plain, say, say_json
 from .speaking import SpeechOptions, opened_voice, speech_options
 
 if TYPE_CHECKING:
-    from ..access.describe_prompts import Prompts
+    from ..access.describing.prompts import Prompts
     from ..agent import Agent
     from ..chat import Chat
 
@@ -70,7 +70,7 @@ def describe(pictures: tuple[str, ...], **given: Unpack[DescribeOptions]) -> Non
 
     Exit status: 0 described, 1 refused, failed, or some picture shows nothing, 2 not understood, 130 interrupted.
     """
-    from ..access.describe_prompts import Prompts
+    from ..access.describing.prompts import Prompts
 
     lang = given["lang"]
     prompts = Prompts.read(given["prompts"], lang) if given["prompts"] else None
@@ -83,7 +83,7 @@ def describe(pictures: tuple[str, ...], **given: Unpack[DescribeOptions]) -> Non
 
 
 def _describe(pictures: tuple[str, ...], prompts: Prompts | None, given: DescribeOptions) -> int:
-    from ..access.describing import Describer
+    from ..access.describing.telling import Describer
     from ..chat import Image
     from ..words import words
     from .follow import stopped_by_interrupt

@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator
 from contextlib import closing
 from typing import TypeVar
 
-from ..access.describing import Line, Told, Word
+from ..access.describing.telling import Line, Told, Word
 from ..events import Notice, Started
 from .follow import LOADING, WORKING, Progress, introduction, tell
 from .output import Lines, say

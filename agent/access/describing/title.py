@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from .sentences import split
+from ..sentences import split
 
 __all__ = ["LONGEST", "title_of"]
 

@@ -13,12 +13,12 @@ from difflib import SequenceMatcher
 
 from PIL import Image
 
-from ...memory import Box
-from ...tools.ocr.engine import Engine, Line
-from ...tools.ocr.reading import Reading, read_page
-from .compare import Comparison, Difference, place_of
-from .compare_align import Array, Overlay, placed
-from .compare_regions import faintly_differs
+from ....memory import Box
+from ....tools.ocr.engine import Engine, Line
+from ....tools.ocr.reading import Reading, read_page
+from .align import Array, Overlay, placed
+from .comparison import Comparison, Difference, place_of
+from .regions import faintly_differs
 
 __all__ = ["read_both"]
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from ..words import Words, words
+from ...words import Words, words
 
 if TYPE_CHECKING:
-    from .compare import Comparison, Difference
+    from .comparison import Comparison, Difference
 
 __all__ = ["sentences"]
 

@@ -16,10 +16,10 @@ import threading
 from pathlib import Path
 from types import TracebackType
 
-from ...errors import LookTwiceError
-from .voice_programs import Manner, require_program, say_aloud, write_wav
-from .voice_sentences import Sentences
-from .voice_wave import WaveFile
+from ....errors import LookTwiceError
+from .programs import Manner, require_program, say_aloud, write_wav
+from .sentences import Sentences
+from .wave import WaveFile
 
 __all__ = ["Manner", "Voice"]
 

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, cast
 
-from ...memory import NamedPicture
-from ...memory.recipe import Box
-from ...tools import find_tools
-from ...tools.ocr import Line, Reading
-from ...tools.ocr.tool import CERTAIN
-from ..chat import Chat
-from ..toolbox import view_of
-from ..words import Words
+from ....memory import NamedPicture
+from ....memory.recipe import Box
+from ....tools import find_tools
+from ....tools.ocr import Line, Reading
+from ....tools.ocr.tool import CERTAIN
+from ...chat import Chat
+from ...toolbox import view_of
+from ...words import Words
 
 __all__ = ["TextRead", "read_text"]
 

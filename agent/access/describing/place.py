@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from ...memory import NamedPicture, Picture, Recipe
-from ...tools.frame import frame
-from ..agent import Agent
-from ..chat import Chat, Image
+from ....memory import NamedPicture, Picture, Recipe
+from ....tools.frame import frame
+from ...agent import Agent
+from ...chat import Chat, Image
 
 __all__ = ["Place", "added", "mentioning", "part_of"]
 

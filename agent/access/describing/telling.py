@@ -9,23 +9,23 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 
-from ...memory import NamedPicture, Picture
-from ..agent import Agent
-from ..answer import Answer
-from ..chat import Chat, Image
-from ..events import Answered, Event, Text
-from ..standing import standing_tools
-from ..words import words
-from .check import Fault, check_pixels, check_text
-from .describe import Description, Length, Section
-from .describe_place import Place, added, mentioning, part_of
-from .describe_prompts import Prompts, filled
-from .describe_text import TextRead, read_text
-from .describe_title import LONGEST, title_of
+from ....memory import NamedPicture, Picture
+from ...agent import Agent
+from ...answer import Answer
+from ...chat import Chat, Image
+from ...events import Answered, Event, Text
+from ...standing import standing_tools
+from ...words import words
+from ..check import Fault, check_pixels, check_text
+from ..places import box_of, placed
+from ..sentences import shortened, split
+from ..warnings import Warner
+from .description import Description, Length, Section
 from .doubts import doubts_of
-from .places import box_of, placed
-from .sentences import shortened, split
-from .warnings import Warner
+from .place import Place, added, mentioning, part_of
+from .prompts import Prompts, filled
+from .text import TextRead, read_text
+from .title import LONGEST, title_of
 
 __all__ = ["Describer", "Line", "LineKind", "Told", "Word"]
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..answer import Answer, Evidence
-from ..trigger import Calibration
-from ..words import Words
-from .sentences import shortened
+from ...answer import Answer, Evidence
+from ...trigger import Calibration
+from ...words import Words
+from ..sentences import shortened
 
 __all__ = ["doubts_of"]
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from ...memory import Box
-from .compare_align import Array, Overlay
+from ....memory import Box
+from .align import Array, Overlay
 
 __all__ = ["Region", "differing", "excess", "faintly_differs", "is_another"]
 

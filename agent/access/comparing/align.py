@@ -18,8 +18,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from ...memory import Box
-from .compare_tone import Array, equally_sharp, toned
+from ....memory import Box
+from .tone import Array, equally_sharp, toned
 
 __all__ = ["Array", "Overlay", "lay_over", "placed"]
 

@@ -17,8 +17,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
-from ...errors import InvalidInput
-from ..words import later, words
+from ....errors import InvalidInput
+from ...words import later, words
 
 __all__ = ["Prompts", "filled"]
 

@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from .check import Fault
-from .describe_prompts import Prompts
+from ..check import Fault
+from .prompts import Prompts
 
 if TYPE_CHECKING:
-    from ..agent import Agent
-    from ..chat import Chat
-    from ..question import Source
+    from ...agent import Agent
+    from ...chat import Chat
+    from ...question import Source
 
 __all__ = ["Description", "Length", "Section", "describe"]
 
@@ -91,8 +91,8 @@ def describe(
     is to speak. With a ``chat`` picture and description are kept there, for questions that
     follow; else nothing is kept. Raises PictureRejected for what is no picture, and the errors of `Chat.ask`.
     """
-    from ..chat import Image
-    from .describing import Describer
+    from ...chat import Image
+    from .telling import Describer
 
     describer = Describer(
         agent,

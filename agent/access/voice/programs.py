@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from ...errors import InvalidInput, SpeechError
+from ....errors import InvalidInput, SpeechError
 
 __all__ = ["FASTEST", "Manner", "SLOWEST", "USUAL_RATE", "require_program", "say_aloud", "write_wav"]
 

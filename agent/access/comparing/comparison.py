@@ -20,13 +20,13 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from PIL import Image
 
-from ...errors import MissingExtra
-from ...memory import Box, Picture
-from .compare_words import sentences
+from ....errors import MissingExtra
+from ....memory import Box, Picture
+from .said import sentences
 
 if TYPE_CHECKING:
-    from ...tools.ocr.engine import Engine
-    from .compare_align import Array, Overlay
+    from ....tools.ocr.engine import Engine
+    from .align import Array, Overlay
 
 __all__ = ["Comparison", "Difference", "Source", "compare"]
 
@@ -93,22 +93,22 @@ def compare(first: Source, second: Source, *, engine: Engine | None = None, lang
     pictures = [Picture.load(source).pixels() for source in (first, second)]
     import numpy as np
 
-    from .compare_align import lay_over
-    from .compare_regions import excess
+    from .align import lay_over
+    from .regions import excess
 
     overlay = lay_over(*(np.asarray(picture) for picture in pictures))
     ratio = excess(overlay)
     found = replace(_by_pixels(overlay, ratio, pictures), language=lang)
     if engine is None:
         return found
-    from .compare_text import read_both
+    from .text import read_both
 
     return read_both(found, overlay, ratio, pictures, engine)
 
 
 def _by_pixels(overlay: Overlay, ratio: Array, pictures: Sequence[Image.Image]) -> Comparison:
-    from .compare_align import placed
-    from .compare_regions import differing, is_another
+    from .align import placed
+    from .regions import differing, is_another
 
     regions = differing(ratio)
     if is_another(overlay, regions):

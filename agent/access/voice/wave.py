@@ -7,7 +7,7 @@ import wave
 from pathlib import Path
 from typing import IO
 
-from ...errors import InvalidInput, SpeechError
+from ....errors import InvalidInput, SpeechError
 
 __all__ = ["WaveFile"]
 

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
-from ...memory import Picture
-from .compare import Comparison, Source, crops
+from ....memory import Picture
+from .comparison import Comparison, Source, crops
 
 if TYPE_CHECKING:
-    from ..agent import Agent
+    from ...agent import Agent
 
 __all__ = ["QUESTION", "told_by_model"]
 

@@ -192,7 +192,8 @@ def test_a_resumed_run_is_the_same_run(settings: Settings, tmp_path: Path, stage
     """A stage, stopped half-way and gone on with, ends with the weights of a run in one go."""
     ends: list[dict[str, Any]] = []
     for stops in ((12,), (6, 12)):
-        here = replace(settings, folder=tmp_path / str(len(stops)))
+        small = {"vision": replace(settings.vision, batch=8), "language": replace(settings.language, tokens=600)}
+        here = replace(settings, folder=tmp_path / str(len(stops)), **small)
         here.folder.mkdir()
         (here.folder / "shelf").symlink_to(settings.folder / "shelf")
         for stop in stops:

@@ -122,14 +122,19 @@ class Picture:
         return decode(self.data)
 
     @classmethod
-    def load(cls, source: str | os.PathLike[str] | bytes | Image.Image | Picture) -> Picture:
-        """A picture from a path, encoded bytes or a PIL image (kept as PNG). Raises PictureRejected."""
+    def load(
+        cls, source: str | os.PathLike[str] | bytes | Image.Image | Picture, *, file: str | None = None
+    ) -> Picture:
+        """A picture from a path, encoded bytes or a PIL image (kept as PNG). Raises PictureRejected.
+
+        ``file`` is the name of the file that bytes come from, if they were not read here.
+        """
         if isinstance(source, Picture):
             return source
         if isinstance(source, Image.Image):
             return _checked(_as_png(source), "the PIL image")
         if isinstance(source, bytes | bytearray | memoryview):
-            return _checked(bytes(source), "the given data")
+            return _from_bytes(bytes(source), file)
         return _from_path(source)
 
 
@@ -143,6 +148,12 @@ def _checked(data: bytes, label: str, name: str | None = None) -> Picture:
     picture = Picture(data, mime, image.width, image.height, frames, name)
     picture.__dict__["likeness"] = perceptual_hash(image)  # while the pixels are at hand: decoding is the costly part
     return picture
+
+
+def _from_bytes(data: bytes, file: str | None) -> Picture:
+    if file is None:
+        return _checked(data, "the given data")
+    return _checked(data, f"{file[:80]!r}", name_from(Path(file).stem))
 
 
 def _from_path(source: str | os.PathLike[str]) -> Picture:

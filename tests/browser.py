@@ -13,19 +13,22 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page, expect, sync_playwright
 
 CHROMIUM = Path("/usr/bin/chromium")
 _PATIENCE = 60_000.0  # milliseconds; a busy machine is slow
+expect.set_options(timeout=_PATIENCE)
 _OURS_ALONE = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost"  # nothing leaves here
 _AXE = "axe.run(document, {resultTypes: ['violations']}).then(found => found.violations)"
 
 
 @contextmanager
-def open_page(where: str | Path = "about:blank", *, width: int = 1000, height: int = 800) -> Generator[Page]:
+def open_page(
+    where: str | Path = "about:blank", *, width: int = 1000, height: int = 800, scripts: bool = True
+) -> Generator[Page]:
     """A page of headless Chromium at a file or an address (of this machine; there is no other).
 
-    Skips the test where Chromium is not installed.
+    ``scripts`` says whether pages may run any. Skips the test where Chromium is not installed.
     """
     if not CHROMIUM.exists():
         pytest.skip(f"{CHROMIUM} is missing: apt-get install chromium")
@@ -34,7 +37,7 @@ def open_page(where: str | Path = "about:blank", *, width: int = 1000, height: i
             executable_path=CHROMIUM, args=["--no-sandbox", _OURS_ALONE], timeout=_PATIENCE
         )
         try:
-            page = browser.new_page(viewport={"width": width, "height": height})
+            page = browser.new_page(viewport={"width": width, "height": height}, java_script_enabled=scripts)
             page.set_default_timeout(_PATIENCE)
             page.goto(where.absolute().as_uri() if isinstance(where, Path) else where)
             yield page

@@ -68,7 +68,7 @@ class ServeOptions(options.LoadingOptions):
 )
 @click.option("--log-requests", is_flag=True, help="Tell of each request its path, status and seconds.")
 def serve(**given: Unpack[ServeOptions]) -> None:
-    """Serve models over HTTP in OpenAI's interface, for any of its clients.
+    """Serve models over HTTP in OpenAI's interface, for any of its clients, and with a page for people.
 
     Conversations are kept for those who name one; all other requests are answered and forgotten. Ctrl-C or SIGTERM
     lets running answers end.
@@ -87,7 +87,9 @@ def serve(**given: Unpack[ServeOptions]) -> None:
             lines.tell("status", f"conversations are kept in {memory.path}")
         server = Server(_app(given, owners, models, tools, memory))
         _load(lines, models.values())
-        lines.tell("status", _told(listener.getsockname()[:2], models, owners))
+        where = _address(listener.getsockname()[:2])
+        lines.tell("status", f"{where}/ is the page, for a browser")
+        lines.tell("status", _told(where, models, owners))
         _tell_requests(given["log_requests"])
         server.run(sockets=[listener])
 
@@ -97,6 +99,7 @@ def _app(
 ) -> Starlette:
     from ..agent import Agent
     from ..server import Caps, create_app
+    from ..server.web import web_routes
 
     def agent(model: Backend) -> Agent:
         return Agent(model, memory=memory, tools=(), system=given["system"], lang=given["lang"])
@@ -108,6 +111,7 @@ def _app(
         hosts=given["hosts"],
         origins=given["origins"],
         caps=Caps(waiting=given["waiting"], max_tokens=given["max_tokens"]),
+        routes=web_routes(),
     )
 
 
@@ -138,11 +142,14 @@ def _tools(named: str | None) -> list[Tool]:
     return [tool for name in ("zoom", "ocr") if isinstance(tool := found.get(name), Tool)]
 
 
-def _told(address: tuple[str, int], names: Iterable[str], owners: Owners) -> str:
-    host, port = address
-    shown = f"[{host}]" if ":" in host else host
+def _address(bound: tuple[str, int]) -> str:
+    host, port = bound
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _told(where: str, names: Iterable[str], owners: Owners) -> str:
     token = "a token is needed" if owners else "no token is needed"
-    return f"http://{shown}:{port}/v1 answers for {', '.join(names)}; {token}; Ctrl-C ends it"
+    return f"{where}/v1 answers for {', '.join(names)}; {token}; Ctrl-C ends it"
 
 
 class _Requests(logging.Handler):

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 # HTML can't carry these, even as character references.
 _IMPOSSIBLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
-_VOID = frozenset({"img", "meta", "rect"})
+_VOID = frozenset({"img", "input", "link", "meta", "rect"})
 
 
 class Safe(str):

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from ...errors import InvalidInput
-from ...memory import Conversation, Memory, fold
+from ...memory import Conversation, Memory, NamedPicture, fold
 from ...memory.parts import Turn
 from ..record import Record
-from .branch import exchanges
+from ..words import Words, words
+from .branch import Exchange, exchanges
 from .document import document
 from .figures import Figures
 from .markup import Safe, element, join
-from .script import Script
+from .script import Script, nothing
 
 _LANGUAGE = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")
+_ENGLISH = words("en")
 
 
 def render(memory: Memory, conversation: str, *, lang: str = "en") -> str:
@@ -36,13 +38,27 @@ def render(memory: Memory, conversation: str, *, lang: str = "en") -> str:
 
 
 def _body(memory: Memory, conversation: Conversation, turns: Sequence[Turn], lang: str) -> Safe:
-    figures = Figures(memory, conversation)
-    _mark(figures, turns)
-    script = Script(figures, lang)
-    said = join([script.show(exchange) for exchange in exchanges(turns)])
     heading = element("h1", conversation.name, dir="auto")
-    header = element("header", heading, element("p", _summary(turns, script.asked)))
-    return join([header, element("main", said, _waiting(figures)), _footer()])
+    header = element("header", heading, element("p", summary(turns)))
+    return join([header, element("main", talk(memory, conversation, turns, lang)), _footer()])
+
+
+def talk(
+    memory: Memory,
+    conversation: Conversation,
+    turns: Sequence[Turn],
+    lang: str,
+    *,
+    say: Words = _ENGLISH,
+    address: Callable[[NamedPicture], str] | None = None,
+    below: Callable[[Exchange], Safe] = nothing,
+) -> Safe:
+    """What was said and shown on a branch; see `Script` and `Figures` for the parameters."""
+    figures = Figures(memory, conversation, say=say, address=address)
+    _mark(figures, turns)
+    script = Script(figures, lang, say=say, below=below)
+    said = join([script.show(exchange) for exchange in exchanges(turns)])
+    return join([said, _waiting(figures, say)])
 
 
 def _mark(figures: Figures, turns: Sequence[Turn]) -> None:
@@ -54,23 +70,24 @@ def _mark(figures: Figures, turns: Sequence[Turn]) -> None:
             figures.mark_evidence(Record.of(turn).evidence)
 
 
-def _summary(turns: Sequence[Turn], asked: int) -> str:
+def summary(turns: Sequence[Turn], say: Words = _ENGLISH) -> str:
+    """How much there is on a branch."""
     pictures = len({fold(name) for turn in turns if turn.role == "user" for name in turn.images})
     looks = sum(len(turn.calls) for turn in turns)
-    return ", ".join([_count(pictures, "picture"), _count(asked, "question"), _count(looks, "look")])
+    told = [
+        say.count("{n} picture", "{n} pictures", pictures),
+        say.count("{n} question", "{n} questions", sum(turn.role == "user" for turn in turns)),
+        say.count("{n} look", "{n} looks", looks),
+    ]
+    return ", ".join(told)
 
 
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
-def _waiting(figures: Figures) -> Safe:
+def _waiting(figures: Figures, say: Words) -> Safe:
     names = figures.waiting
     if not names:
         return Safe("")
-    return element(
-        "section", element("h2", "Pictures outside these questions"), *(figures.show(name) for name in names)
-    )
+    heading = element("h2", say("Pictures outside these questions"))
+    return element("section", heading, *(figures.show(name) for name in names))
 
 
 def _footer() -> Safe:

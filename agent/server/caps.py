@@ -11,7 +11,7 @@ __all__ = ["Caps"]
 class Caps:
     """The most of everything that one request may hold, cost or last; what is over is refused, saying the cap.
 
-    ``body`` is in bytes, ``schema`` in characters of JSON for
+    ``body`` is in bytes, ``question`` (of the page's form) as well, ``schema`` in characters of JSON for
     each tool, ``stop`` in characters; a picture's own limits are those of
     `looktwice.memory`. ``waiting`` is how many requests may be read, wait or be answered at once, ``answer`` how many
     seconds one has for that, ``headers``, ``reading`` and ``sending`` how many a client has for its headers, its body,
@@ -20,6 +20,7 @@ class Caps:
 
     body: int = 40_000_000
     messages: int = 1000
+    question: int = 100_000
     pictures: int = 32
     tools: int = 32
     schema: int = 32_000

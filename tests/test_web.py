@@ -282,6 +282,7 @@ def test_a_form_that_never_ends_and_one_of_another_kind_are_refused(server: Serv
     far = server.raw(f"{head}Content-Length: 1300000\r\nConnection: close\r\n\r\n".encode())
     assert far.startswith(b"HTTP/1.1 413")
     assert b"more than 0.3 MB" in far
+    assert visitor.send("/language", {"to": "de", "back": "/" + "x" * 200_000}).status_code == 400
     plain = visitor.client.post("/chat/ask?name=odd", data={"question": "x", "code": visitor.code()})
     assert (plain.status_code, problem(plain)) == (415, "this is no form of this page; load the page again")
     long = visitor.ask("odd", "x" * 100_001, model="scripted")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Generator
 from pathlib import Path
 
@@ -12,7 +13,8 @@ from browser import open_page, violations
 from playwright.sync_api import Page, expect
 from serving import Served, served
 
-from looktwice import Agent, Memory
+from looktwice import Agent, Memory, ScriptedBackend
+from looktwice.agent.prompt import Prompt
 from looktwice.agent.server import Caps
 from looktwice.agent.server.web import web_routes
 from looktwice.memory import ImagePart, Picture, TextPart, Turn
@@ -42,6 +44,14 @@ BRING = """([kind, holder]) => {
 BILL = Picture.load(scenes.receipt("TOTAL 42.70"))
 
 
+RELEASED = threading.Event()
+
+
+def waiting(_: Prompt) -> str:
+    RELEASED.wait(60)
+    return "late"
+
+
 @pytest.fixture(scope="module")
 def server() -> Generator[Served]:
     with Memory(":memory:") as memory:
@@ -52,9 +62,10 @@ def server() -> Generator[Served]:
             memory.turns.append("long", Turn("user", (*shown, TextPart(f"What is the total on @bill, {number}?"))))
             meta = {"finish": "stop", "evidence": EVIDENCE, "notices": ["it was cut"]}
             memory.turns.append("long", Turn("assistant", (TextPart("It is: 42.10 " + "long " * 60),), meta=meta))
+        slow = Agent(ScriptedBackend([waiting]), memory=memory, tools=())
         agent = Agent("pocket", memory=memory, tools=())
         options = {"tools": find_tools(["zoom"]), "caps": Caps(pictures=3), "routes": web_routes()}
-        with served({"pocket": agent}, **options) as running:
+        with served({"pocket": agent, "slow": slow}, **options) as running:
             yield running
 
 
@@ -132,6 +143,25 @@ def test_a_long_conversation_a_failed_question_and_a_small_screen(server: Served
         assert page.evaluate(SMALL) == []
         page.emulate_media(forced_colors="active", reduced_motion="reduce")
         assert page.evaluate("getComputedStyle(document.querySelector('svg .line')).stroke") != "rgb(179, 38, 30)"
+
+
+def test_a_slow_answer_is_spoken_of_every_thirty_seconds_and_can_be_stopped(server: Served) -> None:
+    with open_page(f"{server.url}/chat?name=long") as page:
+        page.clock.install()
+        page.select_option("#model", "slow")
+        page.fill("#question", "Are you there?")
+        page.keyboard.press("Control+Enter")
+        expect(page.locator("#status")).to_have_text("The model is answering.")
+        expect(page).to_have_title("Answering: long - looktwice")
+        page.clock.fast_forward(31_000)
+        expect(page.locator("#status")).to_have_text(re.compile(r"^Still answering, \d+ seconds so far\.$"))
+        page.keyboard.press("Control+Enter")  # asks nothing twice
+        page.click("#stop")
+        expect(page.locator("#status")).to_have_text("The answer was stopped.")
+        expect(page).to_have_title("long - looktwice")
+        assert page.evaluate("document.activeElement.id") == "question"
+        expect(page.locator("#stop")).to_be_hidden()
+        RELEASED.set()
 
 
 def test_names_are_offered_after_an_at_and_pictures_come_by_paste_and_drop(server: Served) -> None:

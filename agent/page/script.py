@@ -98,8 +98,9 @@ class Script:
         evidence = Record.of(turn).evidence
 
         def hedge(part: Part) -> Part:
-            is_answer = isinstance(part, TextPart) and part.text == turn.text
-            return TextPart(hedged(part.text, evidence, self._say.language)) if is_answer else part
+            if not isinstance(part, TextPart) or part.text != turn.text:
+                return part
+            return TextPart(hedged(part.text, evidence, self._say.language))
 
         return hedge
 

@@ -14,7 +14,7 @@ from starlette.types import Receive, Send
 
 from .refusal import Refused
 
-__all__ = ["HEADERS", "SILENCE", "Patient", "TooSlow", "event", "read_json", "spaced", "watched"]
+__all__ = ["HEADERS", "Patient", "SILENCE", "TooSlow", "event", "read_json", "spaced", "watched"]
 
 T = TypeVar("T")
 HEADERS = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"x-accel-buffering", b"no")]

@@ -111,9 +111,7 @@ class _Asking:
         visit = self._visit
         conversation = visit.own()
         with visit.house.place(visit.owner) as cancel:
-            form = await visit.form()
-            if form.fault is not None:
-                raise form.fault
+            form = await visit.form(has_pictures=True)
             run = partial(self._run, _Asked(visit, conversation, form, cancel))
             async with watched(receive, cancel), aclosing(afollowed(run, cancel)) as events:
                 if visit.wants_events:

@@ -41,16 +41,16 @@ class Form:
     fault: Refused | None = None
 
     @classmethod
-    async def read(cls, request: Request, caps: Caps) -> Form:
-        """Read the body of a request. Raises Refused for one that is no form of ours, or doesn't come."""
+    async def read(cls, request: Request, caps: Caps, *, most: int) -> Form:
+        """Read the body of a request, of ``most`` bytes. Raises Refused if it is no form of ours, or doesn't come."""
         if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
             raise Refused("this is no form of this page; load the page again", status=415)
-        body = _Body(request, caps.body)
+        body = _Body(request, most)
         body.require_bearable()
         parser = MultiPartParser(
             request.headers, body.pieces(), max_files=caps.pictures, max_fields=_FIELDS, max_part_size=caps.question
         )
-        parser.spool_max_size = caps.body  # pictures are never written into temporary files
+        parser.spool_max_size = most  # pictures are never written into temporary files
         fault: Refused | None = None
         try:
             async with asyncio.timeout(caps.reading):
@@ -60,7 +60,7 @@ class Form:
                     fault = _unfit(error, caps)
                     await body.drop()
                 except _TooLarge:
-                    fault = Refused(_too_large(caps.body))
+                    fault = Refused(_too_large(most))
         except TimeoutError:
             told = f"the form did not come within {caps.reading:g} s"
             raise Refused(told, status=408, headers={"Connection": "close"}) from None
@@ -94,10 +94,10 @@ class _Body:
     async def pieces(self) -> AsyncGenerator[bytes]:
         """What is within the cap. Raises _TooLarge where there is more, when all has come."""
         async for piece in self._stream:
+            room = max(self._most - self._size, 0)
             self._size += len(piece)
             self.require_bearable()
-            if self._size <= self._most:
-                yield piece
+            yield piece[:room]
         if self._size > self._most:
             raise _TooLarge
 

@@ -10,6 +10,7 @@ function begin(ask) {
   const question = byId("question"), files = byId("pictures"), status = byId("status"), draft = byId("draft");
   const stop = byId("stop"), chosen = byId("chosen"), problem = byId("problem");
   const LARGEST = 25e6, EVERY = 30;
+  const idle = document.title;
   let running = null;
 
   // --- what is said: one place, and not word by word
@@ -65,7 +66,7 @@ function begin(ask) {
       if (!response.ok) throw new Told(await reason(response));
       await follow(response, form);
     } catch (error) {
-      if (error.name === "AbortError") { await reload(location.href); tell(say.stopped); }
+      if (error.name === "AbortError") await stopped();
       else if (error instanceof Told) fail(error.message, error.lang);
       else fail(say.lost);
     } finally {
@@ -75,6 +76,13 @@ function begin(ask) {
       draft.hidden = true;
       draft.textContent = "";
     }
+  }
+
+  async function stopped() {
+    await new Promise((done) => setTimeout(done, 300)); // until the server has kept what came
+    await reload(location.href);
+    document.title = idle;
+    tell(say.stopped);
   }
 
   class Told extends Error {

@@ -24,7 +24,7 @@ from .seal import COOKIE, Seal
 if TYPE_CHECKING:
     from ...agent import Agent
 
-__all__ = ["LANGUAGE_COOKIE", "Handler", "Told", "Visit"]
+__all__ = ["Handler", "LANGUAGE_COOKIE", "Told", "Visit"]
 
 LANGUAGE_COOKIE = "looktwice_language"
 """The name of the cookie with the language that was chosen."""
@@ -71,12 +71,15 @@ class Visit:
         """What a form has to carry."""
         return self._seal.of(self._mark, self.owner)
 
-    async def form(self) -> Form:
-        """The form that was sent. Raises Told for one that doesn't come from a page of ours."""
-        form = await Form.read(self.request, self.house.caps)
+    async def form(self, *, has_pictures: bool = False) -> Form:
+        """The form that was sent. Raises Told if no page of ours sent it, Refused if it can't be taken."""
+        caps = self.house.caps
+        form = await Form.read(self.request, caps, most=caps.body if has_pictures else caps.question)
         self.kept = form.words("question")
         if not self._seal.fits(form.fields.get("code", ""), self._mark, self.owner):
             raise Told(self.say("This page is too old. Send the form again."), status=403, code="form_too_old")
+        if form.fault is not None:
+            raise form.fault
         return form
 
     # --- conversations

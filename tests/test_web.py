@@ -245,9 +245,19 @@ def test_another_s_conversation_can_t_be_reached(private: Served, anna: Visitor,
     assert "diary" in anna.get("/").text
     assert len(memory.turns.branch(memory.conversations.get("anna/diary").head)) >= 2
     assert bert.send("/new", {"new": "x"}, code=anna.code()).status_code == 403
-    assert (
-        httpx.get(private.url, headers={"Sec-Fetch-Mode": "navigate"}).headers["www-authenticate"].startswith("Basic")
-    )
+
+
+def test_a_browser_is_asked_for_the_token_as_a_password(private: Served) -> None:
+    for headers in ({"Sec-Fetch-Mode": "navigate"}, {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}):
+        refused = httpx.get(private.url, headers=headers)
+        assert (refused.status_code, refused.headers["www-authenticate"].partition(" ")[0]) == (401, "Basic")
+
+
+def test_a_name_that_can_t_be_taken_stays_in_its_field(visitor: Visitor) -> None:
+    refused = visitor.send("/new", {"new": 'a/b "c"'})
+    assert (refused.status_code, problem(refused)[:24]) == (400, "'a/b \"c\"' can't name a c")
+    assert 'value="a/b &quot;c&quot;"' in refused.text
+    assert '<a href="#new">' in refused.text
 
 
 @pytest.mark.parametrize(

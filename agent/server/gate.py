@@ -126,7 +126,8 @@ class Gate:
             return ""
         owner = self._owners.of(headers.get("authorization"))
         if owner is None:
-            is_page = headers.get("sec-fetch-mode") == "navigate"
+            # Browsers say "navigate" to localhost and over TLS alone, but what they would show everywhere.
+            is_page = headers.get("sec-fetch-mode") == "navigate" or "text/html" in headers.get("accept", "")
             asks = 'Basic realm="looktwice", charset="UTF-8"' if is_page else "Bearer"
             told = "no token, or a wrong one; send the header 'Authorization: Bearer TOKEN'"
             raise Refused(told, status=401, code="invalid_api_key", headers={"WWW-Authenticate": asks})

@@ -99,7 +99,7 @@ def _question(visit: Visit, *, is_failed: bool) -> Safe:
     box = element(
         "textarea",
         Safe("\n"),  # HTML drops the first one
-        visit.kept,
+        visit.kept.get("question", ""),
         id="question",
         name="question",
         rows=3,
@@ -127,8 +127,9 @@ def _pictures(visit: Visit) -> Safe:
     files = field("pictures", say("Add pictures"), hint, type="file", accept=_KINDS, multiple=True)
     more = element("p", say("You can also paste pictures, or drop them on this page."), id="drop-hint", hidden=True)
     chosen = element("ul", id="chosen", class_="plain", aria_label=say("Chosen pictures"), hidden=True)
+    kept = visit.kept.get("names-given")
     hint = say("Optional: a name for each picture, in order, with spaces between.")
-    names = field("names-given", say("Names"), hint, autocomplete="off", maxlength=2000)
+    names = field("names-given", say("Names"), hint, value=kept, autocomplete="off", maxlength=2000)
     return element("fieldset", element("legend", say("Pictures")), files, more, chosen, names)
 
 

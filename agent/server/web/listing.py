@@ -47,7 +47,7 @@ def listing_page(visit: Visit, trouble: Problem | None = None) -> Response:
 
 def _new(visit: Visit) -> Safe:
     say: Words = visit.say
-    name = field("new", say("Name (optional)"), maxlength=150, autocomplete="off")
+    name = field("new", say("Name (optional)"), value=visit.kept.get("new"), maxlength=150, autocomplete="off")
     heading = element("h2", say("New conversation"))
     return element("section", heading, action(visit, "/new", name, element("button", say("Start"), class_="main")))
 

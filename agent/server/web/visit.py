@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import urlencode
@@ -48,8 +48,8 @@ class Visit:
         self.say: Words = words(_language(request))
         self._seal = seal
         self._mark = seal.mark(request.cookies.get(COOKIE))
-        self.kept = ""
-        """A question that can't be asked so far, to stand in the form again."""
+        self.kept: Mapping[str, str] = {}
+        """The fields of a form that can't be taken so far, to stand in it again."""
 
     @property
     def memory(self) -> Memory:
@@ -75,7 +75,7 @@ class Visit:
         """The form that was sent. Raises Told if no page of ours sent it, Refused if it can't be taken."""
         caps = self.house.caps
         form = await Form.read(self.request, caps, most=caps.body if has_pictures else caps.question)
-        self.kept = form.words("question")
+        self.kept = form.fields
         if not self._seal.fits(form.fields.get("code", ""), self._mark, self.owner):
             raise Told(self.say("This page is too old. Send the form again."), status=403, code="form_too_old")
         if form.fault is not None:

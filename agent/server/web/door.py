@@ -8,7 +8,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import Message, Receive, Scope, Send
 
-from ..refusal import refused
+from ..refusal import Refused
 from .conversation import conversation_page
 from .frame import Problem
 from .listing import listing_page
@@ -43,7 +43,8 @@ class Door:
             if begun:
                 raise
             response = await asyncio.to_thread(_failed, visit, error)
-            response.headers.update(refused(error).headers or {})
+            if isinstance(error, Refused):
+                response.headers.update(error.headers or {})
             await response(scope, receive, send)
 
 

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from ..errors import InvalidInput, StoreError
 from ..memory import Conversation, Memory
-from .backends import Backend, Decoding, open_backend
+from .backends import Backend, Decoding, open_model
 from .budget import Limits, OldTurns, Policy, least_recent_first
 from .chat import Chat
 from .checks.reader import Reader
@@ -40,11 +40,11 @@ class _Turn:
 class Agent:
     """Answers questions about named pictures, and may look again before it does.
 
-    ``model`` is "pocket" (ships with the package), the folder of a saved checkpoint, a hub name whose
-    weights are on this machine, or a `Backend`. ``memory`` is a path, ``":memory:"``, a `Memory`, or None for
-    ``LOOKTWICE_DB`` or the user's data directory. ``tools`` are names ("zoom", "ocr"), `Tool` objects or
-    plain functions, or LangChain's tools; without any, a conversation keeps those that it was last asked with, and
-    ``()`` takes them back.
+    ``model`` is "pocket" (ships with the package), the folder of a saved checkpoint, a hub name whose weights are on
+    this machine, "openai:NAME" for a model behind the server at ``base_url``, or a `Backend`. ``memory`` is a path,
+    ``":memory:"``, a `Memory`, or None for ``LOOKTWICE_DB`` or the user's data directory. ``tools`` are names ("zoom",
+    "ocr"), `Tool` objects or plain functions, or LangChain's tools; without any, a conversation keeps those that it was
+    last asked with, and ``()`` takes them back.
     ``looks`` is how often it may call one before it must answer. ``check`` holds what an answer claims against the text
     in its pictures (quoted texts, codes, amounts, dates, times): always, never, or where the tool "ocr" is on offer
     (None); what fails is hedged in the language ``lang`` ("en", "de", "fr", "es"). ``look_again`` follows a doubtful
@@ -84,6 +84,7 @@ class Agent:
         decoding: Decoding = "eager",
         chat_format: str | None = None,
         cache: str | os.PathLike[str] | None = None,
+        base_url: str | None = None,
     ) -> None:
         if looks < 0:
             raise InvalidInput(f"looks {looks!r} can't be used; give 0 or more")
@@ -99,7 +100,7 @@ class Agent:
         self.system = system
         self._named = model if isinstance(model, str) else None
         self._options: dict[str, Any] = {"device": device, "dtype": dtype, "quantize": quantize, "decoding": decoding}
-        self._options |= {"chat_format": chat_format, "cache": cache}
+        self._options |= {"chat_format": chat_format, "cache": cache, "base_url": base_url}
         self._backend = None if isinstance(model, str) else model
         self._own_memory = not isinstance(memory, Memory)
         self.memory = memory if isinstance(memory, Memory) else Memory(memory)
@@ -112,7 +113,7 @@ class Agent:
         with self._guard:
             if self._backend is None:
                 assert self._named is not None
-                self._backend = open_backend(self._named, **self._options)
+                self._backend = open_model(self._named, **self._options)
             return self._backend
 
     def calibration(self) -> Calibration:

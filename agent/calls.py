@@ -18,6 +18,8 @@ from typing import Any, Literal, TypeAlias, cast
 from ..memory.parts import ToolCallPart, ToolSpec
 
 OPEN, CLOSE = "<tool_call>", "</tool_call>"
+OWN = "looktwice"
+"""Where a tool in OpenAI's shape says what that has no place for: which of its parameters are pictures, and boxes."""
 Choice: TypeAlias = Literal["auto", "any", "none"] | str
 LONGEST_STRING = 200
 LONGEST_LIST = 16

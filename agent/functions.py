@@ -9,13 +9,12 @@ from langchain_core.utils.json_schema import dereference_refs
 
 from ..errors import InvalidInput
 from ..memory.parts import ToolSpec
+from .calls import OWN
 
 __all__ = ["OWN", "answer_function", "as_choice", "as_spec", "with_whole_schema"]
 
 _DEFINED = ("$defs", "definitions")
 _LARGEST = 5000  # parts of a schema with every reference followed
-OWN = "looktwice"
-"""Where a tool says what OpenAI's shape has no place for: which of its parameters are pictures, and which boxes."""
 
 
 def with_whole_schema(plain: Mapping[str, Any]) -> dict[str, Any]:

@@ -29,7 +29,8 @@ from .answer import LeftOut, Tier
 PIXELS: tuple[Tier, ...] = ("full", "thumbnail")
 Place: TypeAlias = tuple[int, str]
 """Where a picture stands: the id of the turn that shows it, and its folded name."""
-ToolStyle: TypeAlias = Literal["schemas", "names"]
+ToolStyle: TypeAlias = Literal["schemas", "names", "apart"]
+"""How tools are told of: with their schemas, by name alone, or as `Announced`, which a server may be told apart."""
 
 _MOST_READ = 300  # characters of what was read in a picture that isn't shown
 
@@ -39,6 +40,16 @@ class Words:
     """Text that is data: the user's, a tool's, ours. Nothing in it ever becomes a control token."""
 
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Introduced(Words):
+    """Our own words that tell a picture's name; for those who are told names with the pictures they say nothing new."""
+
+
+@dataclass(frozen=True, slots=True)
+class Announced(Words):
+    """Our own words that tell of the tools; for those who are told of tools apart they say nothing new."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +200,7 @@ class _Walk:
         if not (self.named and self.nameless):
             return []
         name, self.nameless = self.nameless, None
-        return [Words(f"The image above is called {name}.\n")]
+        return [Introduced(f"The image above is called {name}.\n")]
 
     def _body(self, turn: Turn) -> list[Segment]:
         out: list[Segment] = []
@@ -210,7 +221,7 @@ class _Walk:
         if shown.tier not in PIXELS:
             return [Words(in_words(stored.name, self.told.get(stored.key, "") if shown.tier == "text" else ""))]
         if self.named:
-            return [Words(f"Image {stored.name}:\n"), shown, Words("\n")]
+            return [Introduced(f"Image {stored.name}:\n"), shown, Words("\n")]
         self.nameless = stored.name
         return [shown, Words("\n")]
 
@@ -262,8 +273,13 @@ def _system(turn: Turn, style: ToolStyle) -> list[Segment]:
         if isinstance(part, TextPart):
             out += [*_break(out), Words(part.text)]
         elif isinstance(part, ToolsPart):
-            out += [*_break(out), *(_by_name(part.tools) if style == "names" else _by_schema(part.tools))]
+            told = _by_name(part.tools) if style == "names" else _by_schema(part.tools)
+            out += [*_break(out), *(_apart(told) if style == "apart" else told)]
     return out
+
+
+def _apart(told: Sequence[Segment]) -> list[Segment]:
+    return [Announced("".join(segment.text for segment in told if isinstance(segment, Words | Tag)))]
 
 
 def _by_name(tools: Sequence[ToolSpec]) -> list[Segment]:

@@ -133,7 +133,8 @@ class Speaker:
         if self._done is not None and done.text != self._done.text:  # a hook's words: the model's ids say others
             done = replace(done, ids=None, tokenizer=None)
         self._before = None
-        return replace(self._read(done), tokens=tuple(self._tokens))
+        is_known = self._done is None or bool(self._done.logprobs)  # without them nothing is said of how sure it was
+        return replace(self._read(done), tokens=tuple(self._tokens) if is_known else ())
 
     def _read(self, done: Done) -> Said:
         request = self._request
@@ -176,6 +177,7 @@ class Speaker:
                 if isinstance(item, Done):
                     _speak(speech.end(), emit)
                     self._journal.usage += item.usage
+                    self._tell(item.notices)
                     self._done = _joined(self._before, item)
                     return self._done
                 self._journal.first_word()
@@ -192,6 +194,11 @@ class Speaker:
         finally:
             stream.close()
 
+    def _tell(self, notices: Iterable[str]) -> None:
+        for told in notices:
+            self._journal.notices.append(told)
+            self._emit(Notice(told))
+
     def _fit(self, request: ModelRequest) -> Fitted:
         """The prompt of a request; what it shows less of than the last one did is told."""
         room, before = request.settings.max_new_tokens, self._tiers
@@ -201,9 +208,7 @@ class Speaker:
             fitted = self._fitter.require(self._fitted(request.turns, room), room)
         self._tiers = fitted.tiers
         is_told = not self._aside and self._tiers != before
-        for told in changes(before, self._tiers, self._names(request.turns)) if is_told else ():
-            self._journal.notices.append(told)
-            self._emit(Notice(told))
+        self._tell(changes(before, self._tiers, self._names(request.turns)) if is_told else ())
         return fitted
 
     def _fitted(self, turns: Sequence[Turn], max_new_tokens: int) -> Fitted:

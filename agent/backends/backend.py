@@ -115,7 +115,8 @@ class Token:
 class Done:
     """The end of a generation: the whole text, its ids without the end token, and what it cost.
 
-    ``logprobs`` has one number per id.
+    ``logprobs`` has one number per token, or none where they are not known; ``notices`` is what the person should know
+    of how it came about.
     """
 
     text: str
@@ -124,6 +125,7 @@ class Done:
     ids: tuple[int, ...] | None = None
     tokenizer: str | None = None
     logprobs: tuple[float, ...] = ()
+    notices: tuple[str, ...] = ()
 
 
 class Backend(Protocol):

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from ...errors import InvalidInput, LookTwiceError, ModelError, ModelMissing, PromptTooLong
-from ..backends import Backend, Done, Settings, open_backend
+from ..backends import Backend, Done, Settings, open_model
 from ..budget import require_fit
 from ..prompt import Prompt
 from .asked import identity_of, prompt_of
@@ -62,7 +62,7 @@ def ask_all(
     wanted = Settings.of(**settings)
     require_place(out)
     rows = read_rows(source, question, limit=limit)
-    backend = open_backend(model) if isinstance(model, str) else model
+    backend = open_model(model) if isinstance(model, str) else model
     shared: dict[str, Any] = {"out": out, "batch": batch, "retry_errors": retry_errors, "cancel": cancel}
     try:
         return ask_rows(backend, rows, wanted, on_progress=on_progress, **shared)

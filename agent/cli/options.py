@@ -36,6 +36,7 @@ class LoadingOptions(TypedDict):
     decoding: Decoding
     chat_format: str | None
     cache: str | None
+    base_url: str | None
 
 
 class ModelOptions(LoadingOptions):
@@ -103,6 +104,11 @@ _LOADING = (
         help="How words are computed; auto compiles on CUDA.",
     ),
     click.option("--chat-format", metavar="FAMILY", help="chatml, llama3, mistral or vicuna; else recognised."),
+    click.option(
+        "--base-url",
+        metavar="URL",
+        help="The server of a model openai:NAME; its key is in OPENAI_API_KEY. [env: LOOKTWICE_BASE_URL]",
+    ),
     cache,
 )
 _MODEL = (
@@ -241,10 +247,13 @@ def load_model(model: str, given: LoadingOptions, *, prefix_bytes: int = 4 << 30
 
     ``prefix_bytes`` is the most that it keeps in memory of what was computed.
     """
-    from ..backends import open_backend
+    from ..backends import REMOTE, open_model
 
-    return open_backend(
+    if model.startswith(REMOTE):  # these two may come from the environment, for other models
+        given = {**given, "device": None, "cache": None}
+    backend = open_model(
         model,
+        base_url=given["base_url"],
         device=given["device"],
         dtype=given["dtype"],
         quantize=given["quantize"],
@@ -253,6 +262,9 @@ def load_model(model: str, given: LoadingOptions, *, prefix_bytes: int = 4 << 30
         cache=given["cache"],
         prefix_bytes=prefix_bytes,
     )
+    if model.startswith(REMOTE):
+        getattr(backend, "load", lambda: None)()  # a server that isn't there is told before anything is kept
+    return backend
 
 
 def named_tools(given: str | None) -> list[Tool] | None:

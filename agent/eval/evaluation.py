@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 
 from ...errors import InvalidInput, LookTwiceError, ModelError
 from ...memory import Memory, Picture
-from ..backends import Backend, Settings, open_backend
+from ..backends import Backend, Settings, open_model
 from ..chat import Image
 from ..toolbox import ToolLike, offered
 from .asking import EVERY_MODE, MODES, Desk, Mode, Wanted
@@ -194,7 +194,7 @@ class Opened:
     ) -> None:
         """``calibrated_in`` is where the model's calibration is taken from."""
         self._own = isinstance(model, str)
-        self.backend = open_backend(model) if isinstance(model, str) else model
+        self.backend = open_model(model) if isinstance(model, str) else model
         self._memory = None if keep is None else Memory(keep)
         if calibrated_in is not None:
             wanted = replace(wanted, calibration=calibrated_in.calibrations.get(self.backend.model))

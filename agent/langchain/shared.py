@@ -6,7 +6,7 @@ import threading
 import weakref
 from typing import Any
 
-from ..backends import Backend, open_backend
+from ..backends import Backend, open_model
 
 __all__ = ["shared_backend"]
 
@@ -22,5 +22,5 @@ def shared_backend(
     with _guard:
         backend = _open.get(key)
         if backend is None:
-            backend = _open[key] = open_backend(model, device=device, dtype=dtype, quantize=quantize)
+            backend = _open[key] = open_model(model, device=device, dtype=dtype, quantize=quantize)
         return backend

@@ -32,7 +32,8 @@ class Connection:
     async def models(self) -> list[dict[str, Any]]:
         """What the server lists of its models; nothing where it has no list."""
         try:
-            page = await self._client().with_options(timeout=_CONNECT).models.list()
+            client = self._client().with_options(timeout=_CONNECT, max_retries=min(self._retries, 1))
+            page = await client.models.list()
         except openai.APIStatusError as error:
             if error.status_code in (401, 403, 429):
                 raise

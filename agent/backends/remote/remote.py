@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ....errors import InvalidInput, MissingExtra, ModelError
 from ...calls import OPEN, Offer
+from ...loop import Loop
 from ...prompt import Message, Prompt, Style, Words, Written
 from ...speech import Speech
 from ..backend import Done, Pixels, Row, Settings, Token
@@ -19,7 +20,6 @@ from ..limits import Limits
 from . import estimate
 from .address import Address
 from .facts import Dialect, Facts, facts_of
-from .loop import Loop
 from .reply import Reply
 from .request import Request
 from .uploads import Uploads

@@ -16,16 +16,21 @@ from .hooks import Cancel, Hooks, Pause, ToolRequest
 if TYPE_CHECKING:
     from langchain_core.tools import BaseTool
 
-ToolLike: TypeAlias = "str | Tool | Callable[..., Any] | BaseTool"
+ToolLike: TypeAlias = "str | Tool | Callable[..., Any] | BaseTool | Sequence[Tool]"
 
 
 def offered(wanted: Iterable[ToolLike] | str) -> list[Tool]:
-    """The tools that a user names or gives: ours as ``find_tools`` has it, and LangChain's.
+    """The tools that a user names or gives: ours as ``find_tools`` has it, LangChain's, and several at once, as MCP's.
 
     Raises UnknownName and InvalidInput.
     """
-    several: Iterable[Any] = [wanted] if isinstance(wanted, str) else wanted
+    given: Iterable[Any] = [wanted] if isinstance(wanted, str) else wanted
+    several = [item for each in given for item in (each if _is_several(each) else [each])]
     return find_tools([_adopted(item) if _is_langchains(item) else item for item in several])
+
+
+def _is_several(item: object) -> bool:
+    return isinstance(item, Sequence) and not isinstance(item, str)
 
 
 def _is_langchains(item: object) -> bool:

@@ -43,9 +43,8 @@ def main() -> None:
     folder: Path | None = wanted.packages
     if wanted.install:
         folder = Path(tempfile.mkdtemp(prefix="looktwice-serve-"))
-        subprocess.run(
-            [sys.executable, "-m", "pip", "install", "-q", "--target", folder, "fastapi", "accelerate"], check=True
-        )
+        command = [sys.executable, "-m", "pip", "install", "-q", "--target", folder]
+        subprocess.run([*command, "fastapi", "accelerate"], check=True)
     with serving(folder) as url:
         same = compared(url)
     print(f"\n{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}", end="")
@@ -99,13 +98,11 @@ def compared(url: str) -> bool:
             Agent(f"openai:{source}", memory=":memory:", base_url=url) as far,
         ):
             pairs = [pair for scene in scenes for pair in zip(ask(near, scene), ask(far, scene), strict=True)]
-            notices = far.chat().ask("Hello?", max_new_tokens=1).notices
-            told = dict.fromkeys((*SAID, *notices))
     same = sum(one == other for one, other in pairs)
     print(f"{same} of {len(pairs)} greedy answers the same, such as {pairs[0][0]!r}, {pairs[1][0]!r}")
     for one, other in [pair for pair in pairs if pair[0] != pair[1]][:3]:
         print(f"  here  {one!r}\n  there {other!r}")
-    print("\n".join(f"said: {notice}" for notice in told))
+    print("\n".join(f"said: {notice}" for notice in dict.fromkeys(SAID)))
     return same == len(pairs)
 
 

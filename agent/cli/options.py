@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ..budget import OldTurns
     from ..chat import Chat, Image
     from ..strategy import Strategy
+    from ..toolbox import ToolLike
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -50,6 +51,7 @@ class AgentOptions(ModelOptions):
 
     db: str | None
     tools: str | None
+    mcp: tuple[str, ...]
     looks: int
     check: bool | None
     look_again: bool | None
@@ -129,6 +131,12 @@ _AGENT = (
         "--tools",
         metavar="NAMES",
         help="Tools that the model may call, such as zoom,ocr, or none; else those of the last question.",
+    ),
+    click.option(
+        "--mcp",
+        multiple=True,
+        metavar="COMMAND",
+        help="A command or URL of an MCP server whose tools it may call, too.",
     ),
     click.option(
         "--looks", type=click.IntRange(min=0), default=3, show_default=True, help="How often it may look again."
@@ -225,7 +233,7 @@ def _agent(given: AgentOptions) -> Agent:
     return Agent(
         open_model(given),
         memory=given["db"],
-        tools=named_tools(given["tools"]),
+        tools=_tools(given),
         looks=given["looks"],
         check=given["check"],
         look_again=given["look_again"],
@@ -235,6 +243,15 @@ def _agent(given: AgentOptions) -> Agent:
         system=given["system"],
         lang=given["lang"],
     )
+
+
+def _tools(given: AgentOptions) -> list[ToolLike] | None:
+    named = named_tools(given["tools"])
+    if not given["mcp"]:
+        return None if named is None else [*named]
+    from ..mcp import mcp_tools
+
+    return [*(named or ()), *(mcp_tools(server) for server in given["mcp"])]
 
 
 def open_model(given: ModelOptions) -> Backend:

@@ -42,6 +42,7 @@ COMMANDS = {
     "images": ("images", "List the pictures of a conversation."),
     "import": ("transfer", "Read a conversation from a zip file that export wrote."),
     "log": ("history", "List conversations, or the turns of one."),
+    "mcp": ("mcp", "Serve conversations and tools to MCP clients."),
     "models": ("models", "List the models that are known by name."),
     "page": ("page", "Write a conversation as one HTML page."),
     "prompt": ("prompt", "Count or show the prompt that the model would get."),

@@ -64,8 +64,8 @@ class StandIn:
                 return _error(400, told)
         shown: list[bytes] = []
         for part in parts(body, "image_url"):
-            url = (part["image_url"] or {}).get("url")
-            uuid = part.get("uuid")
+            url: Any = part["image_url"] and part["image_url"]["url"]
+            uuid: Any = part.get("uuid")
             if url is None and uuid not in self.kept:
                 return _error(400, f"no data was given for the image {uuid!r}, which is not cached")
             if url is not None:
@@ -119,7 +119,7 @@ def colour(data: bytes) -> str:
 def _chunk(delta: dict[str, Any], *, finish: str | None = None, logprob: float | None = None) -> str:
     choice: dict[str, Any] = {"index": 0, "delta": delta, "finish_reason": finish}
     if logprob is not None:
-        token = {"token": delta["content"], "logprob": logprob, "bytes": None, "top_logprobs": []}
+        token: dict[str, Any] = {"token": delta["content"], "logprob": logprob, "bytes": None, "top_logprobs": []}
         choice["logprobs"] = {"content": [token]}
     return _event({**_HEAD, "choices": [choice]})
 

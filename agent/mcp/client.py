@@ -11,7 +11,7 @@ import re
 import shlex
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from concurrent.futures import Future
-from typing import Any, overload
+from typing import Any, cast, overload
 
 from ...errors import InvalidInput, LookTwiceError, MissingExtra, ToolError
 from ...memory import Picture
@@ -207,6 +207,6 @@ def _reason(error: BaseException) -> str:
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
     yield error
-    inner: Sequence[BaseException] = error.exceptions if isinstance(error, BaseExceptionGroup) else ()
-    for cause in inner:
-        yield from _causes(cause)
+    if isinstance(error, BaseExceptionGroup):
+        for cause in cast("BaseExceptionGroup[BaseException]", error).exceptions:
+            yield from _causes(cause)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from typing import Annotated, Any
 
 import uvicorn
@@ -147,7 +147,7 @@ def _tool(
 
 
 @contextlib.contextmanager
-def _told() -> Iterator[None]:
+def _told() -> Generator[None]:
     """Our errors are for the client to read; anything else stays inside."""
     try:
         yield

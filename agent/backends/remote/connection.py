@@ -6,7 +6,6 @@ import queue
 from collections.abc import Callable
 from typing import Any
 
-import httpx
 import openai
 
 from ...prompt import Prompt
@@ -26,7 +25,7 @@ class Connection:
     def __init__(self, address: Address, *, retries: int, silence: float) -> None:
         self._address = address
         self._retries = retries
-        self._timeout = httpx.Timeout(silence, connect=_CONNECT)
+        self._timeout = openai.Timeout(silence, connect=_CONNECT)
         self._made: openai.AsyncOpenAI | None = None
 
     async def models(self) -> list[dict[str, Any]]:
@@ -91,7 +90,7 @@ class Connection:
                 api_key=self._address.key,
                 max_retries=self._retries,
                 timeout=self._timeout,
-                http_client=httpx.AsyncClient(
+                http_client=openai.DefaultAsyncHttpxClient(
                     follow_redirects=False, trust_env=not self._address.is_here, timeout=self._timeout
                 ),
             )

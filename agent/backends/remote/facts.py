@@ -40,7 +40,7 @@ class Facts:
         """Read what ``/v1/models`` lists: who owns a model tells which server it is."""
         plain = {str(item.get("id")): item for item in listed}
         self.models, self.is_known = tuple(plain), True
-        own = plain.get(model) or next(iter(plain.values()), {})
+        own: Mapping[str, Any] = plain.get(model) or next(iter(plain.values()), dict[str, Any]())
         owner = str(own.get("owned_by"))
         self.dialect = _OWNERS.get(owner, "plain")
         self.tools = owner in _WITH_TOOLS

@@ -25,7 +25,8 @@ _SHOWN = 200  # characters of what a server says
 
 def message_of(error: openai.APIError) -> str:
     """What the server says, in one line: it is data, and cut."""
-    body = cast("Mapping[str, object]", error.body) if isinstance(error.body, Mapping) else {}
+    plain = error.body if isinstance(error.body, Mapping) else dict[str, object]()
+    body = cast("Mapping[str, object]", plain)
     told = body.get("message") or body.get("detail") or error.message
     return " ".join(str(told).split())[:_SHOWN]
 

@@ -58,13 +58,9 @@ def serving(packages: Path | None) -> Generator[str]:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     path = os.pathsep.join(filter(None, [str(packages or ""), os.environ.get("PYTHONPATH", "")]))
-    command = [Path(sys.executable).with_name("transformers"), "serve", "--host", "127.0.0.1", "--port", str(port)]
-    if not command[0].exists():
-        command[:1] = [sys.executable, "-m", "transformers.cli.transformers"]
-    with subprocess.Popen(
-        [*map(str, command), "--device", "cpu", "--dtype", "float32"],
-        env={**os.environ, "PYTHONPATH": path, "HF_HUB_OFFLINE": "1"},
-    ) as process:
+    own = [sys.executable, "-m", "transformers.cli.transformers"]
+    command = [*own, "serve", "--host", "127.0.0.1", "--port", str(port), "--device", "cpu", "--dtype", "float32"]
+    with subprocess.Popen(command, env={**os.environ, "PYTHONPATH": path, "HF_HUB_OFFLINE": "1"}) as process:
         try:
             url = f"http://127.0.0.1:{port}"
             wait(url, process)

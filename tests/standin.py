@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import functools
 import io
 import json
 import threading
@@ -65,14 +66,14 @@ class StandIn:
         shown: list[bytes] = []
         for part in parts(body, "image_url"):
             url: Any = part["image_url"] and part["image_url"]["url"]
-            uuid: Any = part.get("uuid")
+            uuid: str = part.get("uuid") or ""
             if url is None and uuid not in self.kept:
                 return _error(400, f"no data was given for the image {uuid!r}, which is not cached")
             if url is not None:
                 data = base64.b64decode(url.partition(",")[2])
-                self.uploads.append(uuid or "")
-                self.kept.setdefault(uuid or url, data)  # the id alone is the key
-            shown.append(self.kept[uuid or url])
+                self.uploads.append(uuid)
+                self.kept.setdefault(uuid or str(url), data)  # the id alone is the key
+            shown.append(self.kept[uuid or str(url)])
         return StreamingResponse(self._stream(body, shown), media_type="text/event-stream")
 
     async def _stream(self, body: dict[str, Any], shown: list[bytes]) -> AsyncGenerator[str]:
@@ -109,6 +110,7 @@ def parts(body: dict[str, Any], kind: str) -> list[dict[str, Any]]:
     return [part for content in contents for part in content if part["type"] == kind]
 
 
+@functools.cache
 def colour(data: bytes) -> str:
     """The colour in the middle of a picture, as hexadecimal digits."""
     image = Image.open(io.BytesIO(data))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import itertools
 import json
 import socket
@@ -52,6 +54,10 @@ def hexed(*numbers: int) -> str:
 
 def asked(stand: StandIn, **options: Any) -> Agent:
     return Agent(RemoteBackend("llava", base_url=stand.url, retries=0, **options), memory=":memory:")
+
+
+def size_of(url: str) -> tuple[int, int]:
+    return Image.open(io.BytesIO(base64.b64decode(url.partition(",")[2]))).size
 
 
 @tool
@@ -159,7 +165,9 @@ def test_a_thumbnail_is_another_picture_than_the_whole(stand: StandIn) -> None:
     again = Uploads().of(Shown("b", "other", (900, 600)), lambda key: image)
     assert full.uuid != small.uuid
     assert full == again
-    assert len(small.url) < len(full.url)
+    assert [size_of(upload.url) for upload in (full, small)] == [(900, 600), (336, 224)]
+    assert size_of(Uploads(300).of(Shown("a", "key", (900, 600)), lambda key: image).url) == (300, 200)
+    assert b"secret" not in base64.b64decode(full.url.partition(",")[2])
 
 
 def test_calls_go_by_the_servers_own_fields_and_pictures_of_results_follow(stand: StandIn) -> None:
@@ -348,6 +356,14 @@ def test_an_unknown_model_is_named_with_those_that_there_are(stand: StandIn) -> 
     told = r"no model 'llama' at .*has llava"
     with Agent("openai:llama", base_url=stand.url, memory=":memory:") as agent, pytest.raises(ModelError, match=told):
         agent.chat().ask("Hello?")
+
+
+def test_an_unknown_model_is_said_before_anything_is_asked(stand: StandIn) -> None:
+    backend = RemoteBackend("llama", base_url=stand.url, retries=0)
+    with pytest.raises(ModelError, match="has llava"):
+        backend.load()
+    assert stand.bodies == []
+    backend.close()
 
 
 def test_where_no_server_is_the_person_is_told() -> None:

@@ -17,7 +17,12 @@ from . import options
 from .output import say, say_json
 
 _NEEDED = ("torch", "transformers", "pydantic", "langchain-core", "pillow", "sqlite-utils", "llguidance")
-_EXTRAS = {"ocr": ("rapidocr", "onnxruntime"), "server": ("starlette", "uvicorn")}
+_EXTRAS = {
+    "ocr": ("rapidocr", "onnxruntime"),
+    "server": ("starlette", "uvicorn"),
+    "remote": ("openai",),
+    "mcp": ("mcp",),
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from ....errors import LookTwiceError, ModelError, ModelMissing, PromptTooLong
 from .address import Address
 from .facts import Facts
 
-__all__ = ["explained", "is_too_long", "message_of"]
+__all__ = ["explained", "is_too_long", "message_of", "missing"]
 
 _TOO_LONG = re.compile(
     r"context[_ ](?:length|window|size)|maximum context|model'?s? takes \d+|too long"
@@ -25,8 +25,8 @@ _SHOWN = 200  # characters of what a server says
 
 def message_of(error: openai.APIError) -> str:
     """What the server says, in one line: it is data, and cut."""
-    plain = error.body if isinstance(error.body, Mapping) else dict[str, object]()
-    body = cast("Mapping[str, object]", plain)
+    given: object = error.body
+    body: Mapping[str, object] = cast("Mapping[str, object]", given) if isinstance(given, Mapping) else {}
     told = body.get("message") or body.get("detail") or error.message
     return " ".join(str(told).split())[:_SHOWN]
 
@@ -34,6 +34,12 @@ def message_of(error: openai.APIError) -> str:
 def is_too_long(error: openai.APIError) -> bool:
     """Whether the prompt is more than the model takes."""
     return error.code == "context_length_exceeded" or bool(_TOO_LONG.search(message_of(error)))
+
+
+def missing(model: str, address: Address, facts: Facts, said: str = "") -> ModelMissing:
+    """There is no such model; those that there are, or else what the server ``said``."""
+    known = f"; it has {', '.join(facts.models[:8])}" if facts.models else f": {said}"
+    return ModelMissing(f"there is no model {model!r} at {address.url}{known}")
 
 
 def explained(error: Exception, address: Address, model: str, facts: Facts) -> LookTwiceError:
@@ -51,14 +57,15 @@ def _told(error: Exception, address: Address, model: str, facts: Facts) -> LookT
         case openai.APITimeoutError():
             return ModelError(f"{url} was silent for too long; ask again, or give it more seconds (silence)")
         case openai.APIConnectionError():
-            return ModelError(f"no server answers at {url} ({_reason(error)}); start it, or give another with base_url")
+            return ModelError(
+                f"no server answers at {url} ({_reason(error)}); start it, or give another with base_url (--base-url)"
+            )
         case openai.AuthenticationError() | openai.PermissionDeniedError():
             return ModelError(f"{url} refuses the key; set the right one in OPENAI_API_KEY")
         case openai.RateLimitError():
             return ModelError(f"{url} has too much to do (429: {message_of(error)}); ask again later")
         case openai.NotFoundError():
-            known = f"; it has {', '.join(facts.models[:8])}" if facts.models else f": {message_of(error)}"
-            return ModelMissing(f"there is no model {model!r} at {url}{known}")
+            return missing(model, address, facts, message_of(error))
         case openai.APIError() if is_too_long(error):
             return PromptTooLong(f"the prompt is too long for {model!r}, says {url}: {message_of(error)}")
         case openai.APIError() if _PICTURE.search(message_of(error)):

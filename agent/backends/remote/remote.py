@@ -44,7 +44,8 @@ class RemoteBackend:
 
     ``model`` is its name there; ``base_url`` as for `Address`. ``dialect`` and ``tools`` (whether tools go by fields of
     their own: "fields" or "text") are found out from the server's list of models, if they are not given; ``context``
-    likewise, in tokens, or taken for 32768. ``retries`` is how often a request is tried again, with growing waits,
+    likewise, in tokens, or taken for 32768. Pictures whose ``longest_side`` is longer are sent smaller (None: as they
+    are); zooms show their detail. ``retries`` is how often a request is tried again, with growing waits,
     where no server answers or it is overloaded or fails; ``silence`` the most seconds without a word of an answer.
     Nothing is asked before it is needed. Raises MissingExtra without the client, InvalidInput without an address.
     """
@@ -57,6 +58,7 @@ class RemoteBackend:
         dialect: Dialect | None = None,
         tools: str | None = None,
         context: int | None = None,
+        longest_side: int | None = 2048,
         retries: int = 3,
         silence: float = 600.0,
     ) -> None:
@@ -68,7 +70,7 @@ class RemoteBackend:
         except ImportError as error:
             raise MissingExtra("the client for servers (openai)", "remote") from error
         self._name = model
-        self._uploads = Uploads()
+        self._uploads = Uploads(longest_side)
         self._loop = Loop()
         self._chosen = (dialect, tools, context)
         self._facts = facts_of(self.address.url, model, dialect, tools, context)
@@ -109,8 +111,12 @@ class RemoteBackend:
         return self._facts
 
     def load(self) -> None:
-        """Ask the server what it has, so that a wrong address or key is told at once. Raises ModelError."""
-        _ = self.facts
+        """Ask the server what it has, so that a wrong address, key or name is told at once. Raises ModelError."""
+        facts = self.facts
+        if facts.dialect != "plain" and facts.models and self._name not in facts.models:
+            from .failures import missing
+
+            raise missing(self._name, self.address, facts)
 
     def rows(self, prompt: Prompt) -> list[Row]:
         """The prompt with its likely cost: an estimate, which takes what pictures cost from answers before."""
@@ -166,6 +172,8 @@ class RemoteBackend:
         def wire(spare: bool) -> Wire:
             return Wire(facts.dialect, request.by_fields, self._uploads, pixels, spare)
 
+        for shown in prompt.pictures:  # here, where the memory is read, and nobody else waits for it
+            self._uploads.of(shown, pixels)
         tokens: list[Token] = []
         finish = None
         running = self._loop.start(self._connection.ask(request, wire, prompt, out))

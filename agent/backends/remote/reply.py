@@ -32,7 +32,7 @@ class Reply:
     def hear(self, chunk: Any) -> Iterator[Token]:
         """The tokens of a chunk; everything else is kept."""
         self.usage = getattr(chunk, "usage", None) or self.usage
-        for choice in chunk.choices[:1]:
+        for choice in (chunk.choices or ())[:1]:
             delta = choice.delta
             self._hear_calls(getattr(delta, "tool_calls", None) or ())
             content = getattr(delta, "content", None) or ""

@@ -31,7 +31,9 @@ class Upload:
 class Uploads:
     """The pictures of one backend by key and tier; those that were used last stay encoded."""
 
-    def __init__(self, most: int = _KEPT_BYTES) -> None:
+    def __init__(self, longest_side: int | None = None, most: int = _KEPT_BYTES) -> None:
+        """``longest_side`` is what larger pictures are made smaller to, in pixels; ``most`` the bytes that are kept."""
+        self._longest = longest_side
         self._most = most
         self._kept: OrderedDict[tuple[str, str], Upload] = OrderedDict()
         self._sent: set[str] = set()
@@ -44,7 +46,7 @@ class Uploads:
             if place in self._kept:
                 self._kept.move_to_end(place)
                 return self._kept[place]
-        made = _encoded(pixels(shown.key), shown.tier)
+        made = _encoded(pixels(shown.key), _THUMBNAIL if shown.tier == "thumbnail" else self._longest)
         with self._guard:
             self._kept[place] = made
             while len(self._kept) > 1 and sum(len(upload.url) for upload in self._kept.values()) > self._most:
@@ -73,12 +75,12 @@ class Uploads:
                 del self._kept[place]
 
 
-def _encoded(image: Image.Image, tier: str) -> Upload:
-    image = image.convert("RGB")
-    if tier == "thumbnail":
-        image.thumbnail((_THUMBNAIL, _THUMBNAIL), Image.Resampling.BICUBIC)
-    clean, out = Image.new("RGB", image.size), io.BytesIO()
-    clean.paste(image)  # a new picture has no metadata that could be written along
+def _encoded(image: Image.Image, longest: int | None) -> Upload:
+    plain = image.convert("RGB")
+    if longest is not None:
+        plain.thumbnail((longest, longest), Image.Resampling.LANCZOS)
+    clean, out = Image.new("RGB", plain.size), io.BytesIO()
+    clean.paste(plain)  # a new picture has no metadata that could be written along
     clean.save(out, "PNG", compress_level=6)
     data = out.getvalue()
     return Upload(f"data:image/png;base64,{base64.b64encode(data).decode()}", hashlib.sha256(data).hexdigest())

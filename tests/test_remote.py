@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Generator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -445,3 +446,15 @@ def test_the_command_makes_no_database_where_no_server_is(tmp_path: Path) -> Non
     assert ran.status == 1
     assert "error: no server answers at http://127.0.0.1:" in ran.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_threads_that_share_a_backend_get_their_own_answers(stand: StandIn) -> None:
+    with asked(stand) as agent, ThreadPoolExecutor(8) as pool:
+
+        def one(number: int) -> str:
+            chat = agent.chat(f"c{number}")
+            chat.add(plain(number), name="it")
+            return " ".join(chat.ask(f"Question {turn}?").text for turn in range(3))
+
+        assert list(pool.map(one, range(8))) == [" ".join([hexed(number)] * 3) for number in range(8)]
+    assert len(set(stand.uploads)) == len(stand.uploads) == 8

@@ -7,10 +7,11 @@ import queue
 import threading
 from collections.abc import Generator, Iterable
 from concurrent.futures import Future
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ....errors import InvalidInput, MissingExtra, ModelError
+from ...answer import Finish
 from ...calls import OPEN, Offer
 from ...loop import Loop
 from ...prompt import Message, Prompt, Style, Words, Written
@@ -37,6 +38,13 @@ _WORDS_NOW = "Answer in words now, from what you have seen. No tool can be calle
 _LEFT_OUT = "{host} doesn't take {names}; from here on it is asked without"
 _NO_LOGPROBS = "{host} tells no log-probabilities, so its answers carry no confidence"
 _NO_USAGE = "{host} tells no token counts; those of its answers are estimates"
+
+
+@dataclass(frozen=True, slots=True)
+class _Over:
+    """The end of a stream; ``finish`` is what ended it from outside, if anything did."""
+
+    finish: Finish | None
 
 
 class RemoteBackend:
@@ -167,7 +175,9 @@ class RemoteBackend:
         reply, out = Reply(request.settings.top_logprobs), queue.Queue[Heard]()
         demanded = offer is not None and offer.is_open and offer.choice != "auto" and not is_last
         speech = Speech(hide_calls=offer is not None and not offer.is_open)
-        held = bool(demanded or (request.settings.stop and not request.has("stop")))
+
+        def is_held() -> bool:  # that the server takes no stop words is known with its first chunk
+            return demanded or bool(request.settings.stop and not request.has("stop"))
 
         def wire(spare: bool) -> Wire:
             return Wire(facts.dialect, request.by_fields, self._uploads, pixels, spare)
@@ -175,32 +185,39 @@ class RemoteBackend:
         for shown in prompt.pictures:  # here, where the memory is read, and nobody else waits for it
             self._uploads.of(shown, pixels)
         tokens: list[Token] = []
-        finish = None
-        running = self._loop.start(self._connection.ask(request, wire, prompt, out))
-        try:
-            while finish is None:
-                try:
-                    chunk = out.get(timeout=_GLANCE)
-                except queue.Empty:
-                    finish = limits.reached()
-                    continue
-                if chunk is None:
-                    break
-                for token in reply.hear(chunk):
-                    tokens.append(token)
-                    if not held:
-                        yield from speech.say(token)
-                finish = limits.reached()
-            if finish is None:
-                self._wait(running)
-        finally:
-            running.cancel()
+        chunks = self._chunks(self._loop.start(self._connection.ask(request, wire, prompt, out)), out, limits)
+        with contextlib.closing(chunks):
+            while not isinstance(chunk := next(chunks), _Over):
+                heard = list(reply.hear(chunk))
+                tokens += heard
+                for token in () if is_held() else heard:
+                    yield from speech.say(token)
+            finish = chunk.finish
         if finish is None and reply.finish is None:
             raise ModelError(f"{self.address.url} ended its answer early; what came of it is kept, ask it to go on")
-        yield from () if held else speech.end()
-        return self._done(prompt, request, reply, finish, tokens)
+        done = self._done(prompt, request, reply, finish)
+        if not is_held():
+            yield from speech.end()
+        elif not _again(done, offer):
+            words = _cut(reply.text, request.settings.stop)
+            yield from tokens if words == reply.text else [Token(words)]
+        return done
 
-    def _done(self, prompt: Prompt, request: Request, reply: Reply, finish: Any, tokens: list[Token]) -> Done:
+    def _chunks(self, running: Future[None], out: queue.Queue[Heard], limits: Limits) -> Generator[Any]:
+        """Chunks as they come, then ``_Over``. Leaving ends the request."""
+        try:
+            while not (finish := limits.reached()):
+                with contextlib.suppress(queue.Empty):
+                    chunk = out.get(timeout=_GLANCE)
+                    if chunk is None:
+                        self._wait(running)
+                        break
+                    yield chunk
+            yield _Over(finish)
+        finally:
+            running.cancel()
+
+    def _done(self, prompt: Prompt, request: Request, reply: Reply, finish: Finish | None) -> Done:
         counted = self.rows(prompt)
         image = sum(row.tokens for row in counted if row.image)
         usage = reply.cost(sum(row.tokens for row in counted), image)

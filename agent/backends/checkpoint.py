@@ -10,14 +10,14 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ...errors import LookTwiceError, ModelError, ModelMissing
 from ...tools.tiling import ImageTokens
 from ..formats import Format, family, recognise
-from ..prompt import Sees, Style, ToolStyle
+from ..prompt import Sees, Style
 from ..trigger import Calibration
 from . import pocket
 from .encoder import Encoder
@@ -187,7 +187,7 @@ class _OwnWords(BaseModel):
 
     name: str | None = None
     always_named: bool = False
-    tools: ToolStyle = "schemas"
+    tools: Literal["schemas", "names"] = "schemas"
     pictures: Annotated[int, Field(ge=1)] | None = None
     tokens: Annotated[int, Field(ge=1)] | None = None
     thumbnails: bool = True

@@ -32,6 +32,12 @@ Place: TypeAlias = tuple[int, str]
 ToolStyle: TypeAlias = Literal["schemas", "names", "apart"]
 """How tools are told of: with their schemas, by name alone, or as `Announced`, which a server may be told apart."""
 
+# What a server is told in words where nothing else can tell it.
+CALL_NOW = "Call the tool {name} now, and say nothing else."
+WORDS_NOW = "Answer in words now, from what you have seen. No tool can be called any more."
+GO_ON = "Your answer broke off. Go on exactly where it ended, without a word of introduction."
+SEE_BELOW = "The picture follows."
+
 _MOST_READ = 300  # characters of what was read in a picture that isn't shown
 
 

@@ -8,13 +8,13 @@ import threading
 from collections.abc import Generator, Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from ....errors import InvalidInput, MissingExtra, ModelError
 from ...answer import Finish
 from ...calls import OPEN, Offer
 from ...loop import Loop
-from ...prompt import Message, Prompt, Style, Words, Written
+from ...prompt import CALL_NOW, WORDS_NOW, Message, Prompt, Style, Words, Written
 from ...speech import Speech
 from ..backend import Done, Pixels, Row, Settings, Token
 from ..limits import Limits
@@ -31,10 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["RemoteBackend"]
 
-Heard: TypeAlias = "Any"
 _GLANCE = 0.02  # seconds between two looks at what ends an answer
-_CALL_NOW = "Call the tool {name} now, and say nothing else."
-_WORDS_NOW = "Answer in words now, from what you have seen. No tool can be called any more."
 _LEFT_OUT = "{host} doesn't take {names}; from here on it is asked without"
 _NO_LOGPROBS = "{host} tells no log-probabilities, so its answers carry no confidence"
 _NO_USAGE = "{host} tells no token counts; those of its answers are estimates"
@@ -172,7 +169,7 @@ class RemoteBackend:
     ) -> Generator[Token, None, Done]:
         """One reply. Where it may have to be asked for again, nothing of it is said before its end."""
         facts, offer = request.facts, request.offer
-        reply, out = Reply(request.settings.top_logprobs), queue.Queue[Heard]()
+        reply, out = Reply(request.settings.top_logprobs), queue.Queue[Any]()
         demanded = offer is not None and offer.is_open and offer.choice != "auto" and not is_last
         speech = Speech(hide_calls=offer is not None and not offer.is_open)
 
@@ -203,7 +200,7 @@ class RemoteBackend:
             yield from tokens if words == reply.text else [Token(words)]
         return done
 
-    def _chunks(self, running: Future[None], out: queue.Queue[Heard], limits: Limits) -> Generator[Any]:
+    def _chunks(self, running: Future[None], out: queue.Queue[Any], limits: Limits) -> Generator[Any]:
         """Chunks as they come, then ``_Over``. Leaving ends the request."""
         try:
             while not (finish := limits.reached()):
@@ -266,9 +263,9 @@ def _again(done: Done, offer: Offer | None) -> str:
         return ""
     if offer.is_open and offer.choice != "auto" and OPEN not in done.text:
         names = " or ".join(tool.name for tool in offer.callable)
-        return _CALL_NOW.format(name=names)
+        return CALL_NOW.format(name=names)
     if not offer.is_open and OPEN in done.text and not done.text.partition(OPEN)[0].strip():
-        return _WORDS_NOW
+        return WORDS_NOW
     return ""
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from ...prompt import Announced, Introduced, Message, Prompt, Segment, Shown, Tag, Words, Written
+from ...prompt import GO_ON, SEE_BELOW, Announced, Introduced, Message, Prompt, Segment, Shown, Tag, Words, Written
 from ..backend import Pixels
 from .facts import Dialect
 from .uploads import Upload, Uploads
@@ -20,9 +20,6 @@ from .uploads import Upload, Uploads
 __all__ = ["Wire"]
 
 Json: TypeAlias = dict[str, Any]
-
-GO_ON = "Your answer broke off. Go on exactly where it ended, without a word of introduction."
-SEE_BELOW = "The picture follows."
 
 _CONTROL = re.compile(
     r"<\|[\w ]{1,40}\|>|</?(?:s|image|video|pad|unk|bos|eos|image_pad|image_soft_token|start_of_turn|end_of_turn"

@@ -6,7 +6,7 @@ import contextlib
 import threading
 from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from ..errors import InvalidInput, UnknownName
 from ..memory import Approval, Conversation, Memory, NamedPicture, Picture, fold
@@ -41,6 +41,14 @@ class _Wanted:
     plan: Plan
     cancel: threading.Event
     names_tools: bool = False
+
+
+class _Branch(NamedTuple):
+    """What is to be answered: the turns up to it, the pictures by folded name, and how the last prompt showed them."""
+
+    turns: list[Turn]
+    images: dict[str, NamedPicture]
+    tiers: Tiers
 
 
 class Chat:
@@ -206,7 +214,7 @@ class Chat:
 
         With a ``question``: as it would be asked now; nothing of it is kept.
         """
-        return self._would_be(question, tools, lambda turns, fitted: list(fitted.rows))
+        return self._would_be(question, tools, lambda branch, fitted: list(fitted.rows))
 
     def budget(self, question: Asked | None = None, *, tools: Iterable[ToolLike] | None = None) -> list[Budgeted]:
         """Every picture of the branch: at which tier it stands in the prompt, what that takes, and why.
@@ -214,25 +222,24 @@ class Chat:
         With a ``question``: as it would be asked now; nothing of it is kept.
         """
         return self._would_be(
-            question, tools, lambda turns, fitted: self._fitter().budget(fitted, turns, self._images())
+            question, tools, lambda branch, fitted: self._fitter().budget(fitted, branch.turns, branch.images)
         )
 
     def _would_be(
         self,
         question: Asked | None,
         tools: Iterable[ToolLike] | None,
-        see: Callable[[Sequence[Turn], Fitted], list[_V]],
+        see: Callable[[_Branch, Fitted], list[_V]],
     ) -> list[_V]:
         """What ``see`` makes of the branch with a question in it that is not kept, or of the branch as it stands."""
         if question is None:
-            turns = self.turns
-            tiers = Tiers.of(turns, self.agent.backend.model)
-            return see(turns, self._fitter().composed(turns, self._images(), tiers))
+            branch = self._branch(self.turns)
+            return see(branch, self._fitter().composed(*branch))
         read, offered = Question.of(question), self._tools(tools)
         found: list[_V] = []
         with contextlib.suppress(_NotKept), self.memory.atomic():
-            turns = self._kept(read, offered)
-            found += see(turns, self._fitted(self._fitter(), turns, _ROOM))
+            branch = self._kept(read, offered)
+            found += see(branch, self._fitter().fit(*branch, max_new_tokens=_ROOM))
             raise _NotKept
         return found
 
@@ -242,27 +249,31 @@ class Chat:
         read = Question.of(question)
         with self.agent.turn_of(self._id):
             with self.memory.atomic():
-                turns = self._kept(read, wanted.plan.tools)
+                branch = self._kept(read, wanted.plan.tools)
                 room, fitter = wanted.plan.settings.max_new_tokens, self._fitter()
-                fitter.require(self._fitted(fitter, turns, room), room)
-            return self._run(turns, wanted, emit, fitter).answer()
+                fitter.require(fitter.fit(*branch, max_new_tokens=room), room)
+            return self._run(branch, wanted, emit, fitter).answer()
 
-    def _kept(self, question: Question, tools: Sequence[Tool]) -> list[Turn]:
+    def _kept(self, question: Question, tools: Sequence[Tool]) -> _Branch:
         """Keep a question, after what has changed of the standing instructions; the branch with it."""
         conversation = self.conversation
-        branch = self.memory.turns.branch(conversation.head)
-        if branch and self._waits(branch[-1]):
+        branch = self._branch(self.memory.turns.branch(conversation.head))
+        turns = branch.turns
+        if turns and self._waits(turns[-1]):
             raise InvalidInput(self._waiting())
-        standing = standing_turn(branch, system=self.system, tools=tools)
+        standing = standing_turn(turns, system=self.system, tools=tools)
         if standing is not None:
-            branch.append(self.memory.turns.append(conversation, standing))
-        hidden = Tiers.of(branch, self.agent.backend.model).hidden(branch)
-        parts = question.keep(self.memory, conversation, branch, hidden)
-        branch.append(self.memory.turns.append(conversation, Turn("user", parts)))
+            turns.append(self.memory.turns.append(conversation, standing))
+        parts = question.keep(self.memory, conversation, turns, branch.images, branch.tiers.hidden(turns))
+        turns.append(self.memory.turns.append(conversation, Turn("user", parts)))
         return branch
 
-    def _run(self, turns: Sequence[Turn], wanted: _Wanted, emit: Emit, fitter: Fitter | None = None) -> Ask:
-        agent, told = self.agent, {spec.name for spec in standing_tools(turns)}
+    def _branch(self, turns: list[Turn]) -> _Branch:
+        return _Branch(turns, self._images(), Tiers.of(turns, self.agent.backend.model))
+
+    def _run(self, branch: _Branch, wanted: _Wanted, emit: Emit, fitter: Fitter | None = None) -> Ask:
+        agent, turns = self.agent, branch.turns
+        told = {spec.name for spec in standing_tools(turns)}
         untold = [tool.name for tool in wanted.plan.tools if tool.name not in told]
         if untold and wanted.names_tools:
             raise InvalidInput(f"the question was asked without {', '.join(untold)}; ask it anew to offer other tools")
@@ -284,6 +295,8 @@ class Chat:
             agent.hooks,
             plan,
             turns=turns,
+            images=branch.images,
+            tiers=branch.tiers,
             emit=emit,
             cancel=wanted.cancel,
             reader=agent.reader,
@@ -298,7 +311,7 @@ class Chat:
                 raise InvalidInput(f"there is no question in {self.name!r} to ask again; ask one")
             self.memory.conversations.set_head(self._id, question.id)
             try:
-                return self._run(self.memory.turns.branch(question.id), wanted, emit).answer()
+                return self._run(self._branch(self.memory.turns.branch(question.id)), wanted, emit).answer()
             finally:
                 if self.conversation.head == question.id:  # nothing came: the answer that was there stands again
                     self.memory.conversations.set_head(self._id, before)
@@ -311,7 +324,7 @@ class Chat:
                 raise InvalidInput(f"nothing is unfinished in {self.name!r}; ask something")
             if self._waits(last):
                 raise InvalidInput(self._waiting())
-            return self._run(turns, wanted, emit).go_on()
+            return self._run(self._branch(turns), wanted, emit).go_on()
 
     def _decided(self, approval: int, approved: bool, note: str, wanted: dict[str, Any], emit: Emit) -> Answer:
         with self.agent.turn_of(self._id):
@@ -343,7 +356,7 @@ class Chat:
             with self.memory.atomic():
                 self.memory.approvals.decide(approval, approved, note=note)
                 self.memory.turns.update(asked.turn, status="complete")
-            ask = self._run(self.memory.turns.branch(asked.turn), checked, emit)
+            ask = self._run(self._branch(self.memory.turns.branch(asked.turn)), checked, emit)
             return ask.decide(asked.call, approved=approved, note=note)
 
     def _decided_late(self, asked: Approval, approved: bool, note: str, emit: Emit) -> Answer:
@@ -380,18 +393,15 @@ class Chat:
     def _fitter(self) -> Fitter:
         return Fitter(self.agent.backend, self.memory, self._id, self.agent.limits)
 
-    def _fitted(self, fitter: Fitter, turns: Sequence[Turn], max_new_tokens: int) -> Fitted:
-        """The branch as it would be shown now; what doesn't fit comes back as small as it gets."""
-        before = Tiers.of(turns, self.agent.backend.model)
-        return fitter.fit(turns, self._images(), before, max_new_tokens=max_new_tokens)
-
     def _last_question(self) -> Turn | None:
         return next((turn for turn in reversed(self.turns) if turn.role == "user"), None)
 
     def _tools(self, wanted: Iterable[ToolLike] | None) -> tuple[Tool, ...]:
         if wanted is not None:
             return tuple(offered(wanted))
-        return tuple(found_tools(self.turns) if self.agent.tools is None else self.agent.tools)
+        if self.agent.tools is not None:
+            return tuple(self.agent.tools)
+        return tuple(found_tools(self.memory.turns.branch(self.conversation.head, role="system")))
 
     def _wanted(self, given: dict[str, Any]) -> _Wanted:
         rest = dict(given)

@@ -5,18 +5,18 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from ..errors import LookTwiceError
-from ..memory import Conversation, Memory, fold
+from ..memory import Conversation, Memory, NamedPicture, fold
 from ..memory.parts import Part, TextPart, ToolCallPart, ToolResultPart, Turn
 from ..tools import Tool, ToolResult
 from .answer import Answer, Look, SeenImage, Usage
 from .apart import put_apart
 from .backends.backend import Backend, Done, Settings
-from .budget import Fitter
+from .budget import Fitter, Tiers
 from .calls import Malformed
 from .checks.addressed import is_addressed
 from .checks.checker import Checker
@@ -79,6 +79,8 @@ class Ask:
         plan: Plan,
         *,
         turns: Sequence[Turn],
+        images: Mapping[str, NamedPicture],
+        tiers: Tiers,
         emit: Emit,
         cancel: threading.Event,
         reader: Reader,
@@ -86,6 +88,8 @@ class Ask:
         lang: str = "en",
     ) -> None:
         """``turns`` is the branch up to what is to be answered; ``emit`` hears what happens; ``cancel`` ends it.
+
+        ``images`` are the conversation's pictures by folded name, ``tiers`` how the last prompt showed them.
 
         ``reader`` reads pictures for checks; ``fitter`` makes prompts fit; ``lang`` is the language of hedges.
         """
@@ -98,8 +102,10 @@ class Ask:
         self._left = plan.looks
         self._over = False
         self._results: dict[str, tuple[ToolResult, tuple[str, ...]]] = {}
-        self._toolbox = Toolbox(memory, conversation, hooks, cancel)
-        self._speaker = Speaker(backend, hooks, self.journal, self._toolbox, fitter, emit=emit, cancel=cancel)
+        self._toolbox = Toolbox(memory, conversation, images, hooks, cancel)
+        self._speaker = Speaker(
+            backend, hooks, self.journal, self._toolbox, fitter, tiers=tiers, emit=emit, cancel=cancel
+        )
         checker = Checker(memory, reader, self._toolbox.images, plan.tools, self._seconds_left)
         self._checker = checker if plan.check else None
         speaker, passed = self._speaker, self.journal.passed

@@ -52,16 +52,21 @@ class Question:
         return question
 
     def keep(
-        self, memory: Memory, conversation: Conversation, branch: Sequence[Turn], hidden: Collection[str] = ()
+        self,
+        memory: Memory,
+        conversation: Conversation,
+        branch: Sequence[Turn],
+        known: dict[str, NamedPicture],
+        hidden: Collection[str] = (),
     ) -> tuple[Part, ...]:
         """Keep its pictures and give its parts, in the transaction that is open.
 
+        ``known`` are the conversation's pictures by folded name, and get those that the question brings.
         Pictures of the conversation that this branch has not shown yet come first, as they were added, and with them
         those that the question speaks of, of which the model sees no more than words or a thumbnail (``hidden``, folded
         names). Raises UnknownName for a mention of a picture that isn't there.
         """
         parts: list[Part] = []
-        known = {fold(p.name): p for p in memory.pictures.all(conversation)}
         said = " ".join(item for item in self.items if isinstance(item, str))
         again = spoken_of(said, hidden)
         shown = {fold(name) for turn in branch for name in turn.images} - again

@@ -59,6 +59,7 @@ class Speaker:
         toolbox: Toolbox,
         fitter: Fitter,
         *,
+        tiers: Tiers,
         emit: Emit,
         cancel: threading.Event,
     ) -> None:
@@ -67,7 +68,7 @@ class Speaker:
         self._journal = journal
         self._toolbox = toolbox
         self._fitter = fitter
-        self._tiers = Tiers.of(journal.turns, backend.model)
+        self._tiers = tiers
         self._emit = emit
         self._cancel = cancel
         self._before: Turn | None = None  # the partial answer that goes on

@@ -57,12 +57,20 @@ def view_of(memory: Memory, picture: NamedPicture) -> View:
 class Toolbox:
     """Runs the calls of one ask on the pictures of its conversation."""
 
-    def __init__(self, memory: Memory, conversation: Conversation, hooks: Hooks, cancel: threading.Event) -> None:
+    def __init__(
+        self,
+        memory: Memory,
+        conversation: Conversation,
+        images: Mapping[str, NamedPicture],
+        hooks: Hooks,
+        cancel: threading.Event,
+    ) -> None:
+        """``images`` are the conversation's pictures by folded name, as they are when the ask begins."""
         self._memory = memory
         self._conversation = conversation
         self._hooks = hooks
         self._cancel = cancel
-        self._images: dict[str, NamedPicture] | None = None
+        self._images: Mapping[str, NamedPicture] | None = images
 
     def images(self) -> Mapping[str, NamedPicture]:
         """The conversation's pictures by folded name."""

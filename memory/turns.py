@@ -10,20 +10,20 @@ from ..errors import StoreError, UnknownName
 from .conversations import CURRENT, TREE, Conversation, Current, check_belongs, conversation_id
 from .database import Database, Row
 from .names import fold
-from .parts import Part, Status, Turn
+from .parts import Part, Role, Status, Turn
 from .rows import COLUMNS, Reader, insert, replace
 
 __all__ = ["Turns"]
 
-_WALK = f"""
-WITH RECURSIVE line (id, parent) AS (
+_WALK = """
+WITH RECURSIVE line (id, before) AS (
     SELECT id, parent FROM turns WHERE id = ?
-    UNION SELECT turns.id, turns.parent FROM line CROSS JOIN turns ON turns.id = line.parent AND turns.id < line.id
+    UNION SELECT turns.id, turns.parent FROM line CROSS JOIN turns ON turns.id = line.before AND turns.id < line.id
     LIMIT ?
-) SELECT {", ".join(f"t.{column}" for column in COLUMNS.split(", "))} FROM line CROSS JOIN turns AS t ON t.id = line.id
+) SELECT {columns} FROM line CROSS JOIN turns USING (id)
 """
-_RUN = f"""
-SELECT {COLUMNS} FROM turns WHERE id <= ?1 AND id >= coalesce(
+_RUN = """
+SELECT {columns} FROM turns WHERE id <= ?1 AND id >= coalesce(
     (SELECT id FROM turns WHERE id BETWEEN ?1 - ?2 + 1 AND ?1 AND parent IS NOT id - 1 ORDER BY id DESC LIMIT 1),
     ?1 - ?2 + 1
 ) ORDER BY id DESC
@@ -31,6 +31,7 @@ SELECT {COLUMNS} FROM turns WHERE id <= ?1 AND id >= coalesce(
 _SHORT = 16  # a run of fewer turns isn't worth a query of its own
 _STEPS = 64  # of a walk, before looking for a run again
 _SELECT = f"SELECT {COLUMNS} FROM turns WHERE"
+_MANY = 500  # ids in one query; SQLite may be built for 999 parameters
 
 
 class Turns:
@@ -99,14 +100,20 @@ class Turns:
             raise UnknownName("turn", turn_id)
         return self._read([row])[0]
 
-    def branch(self, head: int | None, *, last: int | None = None) -> list[Turn]:
-        """The turns that lead to ``head``, oldest first; with ``last``, only so many of the latest."""
+    def branch(self, head: int | None, *, last: int | None = None, role: Role | None = None) -> list[Turn]:
+        """The turns that lead to ``head``, oldest first; with ``last``, only so many of the latest.
+
+        With ``role``, those among them that have it; nothing is read of the others, which may carry much.
+        """
         if head is None:
             return []
-        rows = self._line(head, head if last is None else min(last, head))
+        columns = COLUMNS if role is None else "id, parent, role"
+        rows = self._line(head, head if last is None else min(last, head), columns)
         if not rows and last != 0:
             raise UnknownName("turn", head)
-        return self._read(reversed(rows))
+        if role is None:
+            return self._read(reversed(rows))
+        return self._some([row[0] for row in reversed(rows) if row[2] == role])
 
     def children(self, turn_id: int) -> list[Turn]:
         """The turns that follow directly, in the order in which they came; those of forks too."""
@@ -125,8 +132,17 @@ class Turns:
         )
         return self._read(rows)
 
-    def _line(self, head: int | None, count: int) -> list[Row]:
-        """The rows of ``head`` and of those before it, ``count`` at most, newest first.
+    def _some(self, ids: Sequence[int]) -> list[Turn]:
+        """These turns, which are in the order of their ids."""
+        parts = (ids[at : at + _MANY] for at in range(0, len(ids), _MANY))
+        return [
+            turn
+            for part in parts
+            for turn in self._read(self._db.rows(f"{_SELECT} id IN ({', '.join('?' * len(part))}) ORDER BY id", part))
+        ]
+
+    def _line(self, head: int | None, count: int, columns: str) -> list[Row]:
+        """``columns`` of the rows of ``head`` and of those before it, ``count`` at most, newest first.
 
         As a rule a turn's parent is the row before it, and a whole run of such is read at once; where conversations
         took turns, each step follows the parent.
@@ -135,10 +151,10 @@ class Turns:
         with self._db.snapshot():
             while head is not None and len(found) < count:
                 left = count - len(found)
-                rows = self._db.rows(_RUN, (head, left))
+                rows = self._db.rows(_RUN.format(columns=columns), (head, left))
                 # A gap in the ids, which only damage makes, would let a row of another branch in.
                 if len(rows) < min(_SHORT, left) or rows[-1][0] != head - len(rows) + 1:
-                    rows = self._db.rows(_WALK, (head, min(_STEPS, left)))
+                    rows = self._db.rows(_WALK.format(columns=columns), (head, min(_STEPS, left)))
                 if not rows:
                     break
                 found += rows

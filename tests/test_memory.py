@@ -147,13 +147,23 @@ def test_a_branch_is_exact_where_conversations_took_turns(memory: Memory, at_onc
         for number in range(0, 200, at_once):
             for chat in chats:
                 for step in range(number, number + at_once):
-                    memory.turns.append(chat, user(f"{chat.name} {step}"))
+                    memory.turns.append(chat, (user if step % 7 else answer)(f"{chat.name} {step}"))
     for chat in chats:
         branch = memory.turns.branch(memory.conversations.get(chat).head)
         assert texts(branch) == [f"{chat.name} {step}" for step in range(len(branch))]
         assert len(branch) >= 200
         for last in (1, 15, 16, 17, 63, 64, 65, 80, 81, 150, 999):
             assert memory.turns.branch(branch[-1].id, last=last) == branch[-last:]
+            answers = [turn for turn in branch[-last:] if turn.role == "assistant"]
+            assert memory.turns.branch(branch[-1].id, last=last, role="assistant") == answers
+
+
+def test_more_turns_of_a_role_than_one_query_takes(memory: Memory) -> None:
+    chat = memory.conversations.create("long")
+    with memory.atomic():
+        kept = [memory.turns.append(chat, (answer if step % 3 else user)(str(step))) for step in range(1700)]
+    assert memory.turns.branch(kept[-1].id, role="assistant") == [turn for turn in kept if turn.role == "assistant"]
+    assert memory.turns.branch(kept[-1].id, role="system") == []
 
 
 @pytest.mark.parametrize("seed", range(8))

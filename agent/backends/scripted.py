@@ -56,11 +56,16 @@ class ScriptedBackend:
         self._weights = weights
         self._image_tokens = {"full": image_tokens, "thumbnail": min(thumbnail_tokens, image_tokens)}
         self._format: Format = FAMILIES[family]
+        self._counted: tuple[Prompt | None, list[Row]] = (None, [])
         self._lock = threading.Lock()
 
     def rows(self, prompt: Prompt) -> list[Row]:
         """The prompt in the chosen family's format, one row a piece."""
-        return [self._row(piece) for piece in self._format.row(prompt)]
+        last, rows = self._counted
+        if last is not prompt:  # a prompt is counted before it is asked
+            rows = [self._row(piece) for piece in self._format.row(prompt)]
+            self._counted = prompt, rows
+        return list(rows)
 
     def generate(
         self,

@@ -47,11 +47,11 @@ class Tiers:
         """The folded names of pictures of this branch that stand nowhere in full."""
         if not self.lowered and self.left_out is None:
             return set()
-        names = {fold(name) for turn in turns for name in turn.images}
-        full = {
-            fold(name)
-            for turn in self.shown(turns)
-            for name in turn.images
-            if (turn.id, fold(name)) not in self.lowered
-        }
+        shown = {turn.id for turn in self.shown(turns)}
+        names, full = set[str](), set[str]()
+        for turn in turns:
+            for name in map(fold, turn.images):
+                names.add(name)
+                if turn.id in shown and (turn.id, name) not in self.lowered:
+                    full.add(name)
         return names - full

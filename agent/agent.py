@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from ..errors import InvalidInput, StoreError
 from ..memory import Conversation, Memory
 from .backends import Backend, Decoding, open_model
-from .budget import Limits, OldTurns, Policy, least_recent_first
+from .budget import Costs, Limits, OldTurns, Policy, least_recent_first
 from .chat import Chat
 from .checks.reader import Reader
 from .hooks import Hook, Hooks
@@ -102,6 +102,7 @@ class Agent:
         self._options: dict[str, Any] = {"device": device, "dtype": dtype, "quantize": quantize, "decoding": decoding}
         self._options |= {"chat_format": chat_format, "cache": cache, "base_url": base_url}
         self._backend = None if isinstance(model, str) else model
+        self._costs: Costs | None = None
         self._own_memory = not isinstance(memory, Memory)
         self.memory = memory if isinstance(memory, Memory) else Memory(memory)
         self._guard = threading.Lock()
@@ -115,6 +116,15 @@ class Agent:
                 assert self._named is not None
                 self._backend = open_model(self._named, **self._options)
             return self._backend
+
+    @property
+    def costs(self) -> Costs:
+        """What counts pictures for the backend."""
+        backend = self.backend
+        with self._guard:
+            if self._costs is None:
+                self._costs = Costs(backend)
+            return self._costs
 
     def calibration(self) -> Calibration:
         """When an answer of this model is doubtful: as measured here, as the checkpoint says, or by default."""

@@ -391,7 +391,7 @@ class Chat:
         return {fold(picture.name): picture for picture in self.images}
 
     def _fitter(self) -> Fitter:
-        return Fitter(self.agent.backend, self.memory, self._id, self.agent.limits)
+        return Fitter(self.agent.backend, self.memory, self._id, self.agent.limits, self.agent.costs)
 
     def _last_question(self) -> Turn | None:
         return next((turn for turn in reversed(self.turns) if turn.role == "user"), None)

@@ -11,7 +11,8 @@ from ...memory import Conversation, Memory, NamedPicture, fold
 from ...memory.parts import Turn
 from ..answer import Budgeted, LeftOut, Tier
 from ..backends.backend import Backend, Row
-from ..prompt import PIXELS, Message, Place, Prompt, Shown, Words, compose, earlier, in_words, known
+from ..prompt import PIXELS, Place, Prompt, compose, earlier, known
+from .costs import Costs
 from .policy import Choice, Policy, Room, Standing, least_recent_first
 from .room import ROOM, fits
 from .tiers import Tiers
@@ -68,8 +69,12 @@ class _At:
 class Fitter:
     """Fits the branches of one conversation into the context of one backend."""
 
-    def __init__(self, backend: Backend, memory: Memory, conversation: Conversation, limits: Limits) -> None:
+    def __init__(
+        self, backend: Backend, memory: Memory, conversation: Conversation, limits: Limits, costs: Costs
+    ) -> None:
+        """``costs`` counts for the backend."""
         self.limits = limits
+        self.costs = costs
         self._backend = backend
         self._memory = memory
         self._conversation = conversation
@@ -128,7 +133,8 @@ class Fitter:
         tiers, shown = fitted.tiers, {turn.id for turn in fitted.tiers.shown(turns)}
         pixels = iter([row for row in fitted.rows if row.image])
         places = list(standing(turns, images))
-        words = self._words([at.picture for at in places if at.place in tiers.lowered])
+        lowered = [at.picture for at in places if at.place in tiers.lowered]
+        words = self.costs.in_words(lowered, self.told() if lowered else {})
         found: list[Budgeted] = []
         for at in places:
             choice, name = tiers.lowered.get(at.place, Choice("full")), at.picture.name
@@ -175,36 +181,10 @@ class Fitter:
         most = tokens if self.limits.tokens is None else min(tokens, self.limits.tokens)
         return Room(most, self._backend.style.pictures, self._backend.style.thumbnails)
 
-    def costs(self, pictures: Sequence[NamedPicture]) -> dict[str, dict[Tier, int]]:
-        """The tokens of pictures at every tier, by key; counted once for pictures of one size."""
-        sizes = {(picture.width, picture.height) for picture in pictures}
-        views = [Shown("x", f"{width}x{height}", (width, height), tier) for width, height in sizes for tier in _PIXELS]
-        rows = [row.tokens for row in self._backend.rows(Prompt((Message("user", tuple(views)),))) if row.image]
-        counted = {(view.size, view.tier): tokens for view, tokens in zip(views, rows, strict=True)}
-        words = self._words(pictures)
-        return {
-            p.key: {**{tier: counted[(p.width, p.height), tier] for tier in _PIXELS}, **words[p.key]} for p in pictures
-        }
-
-    def _words(self, pictures: Sequence[NamedPicture]) -> dict[str, dict[Tier, int]]:
-        """The tokens of pictures in words, by key."""
-        told = self.told() if pictures else {}
-        texts = {p.key: (in_words(p.name, told.get(p.key, "")), in_words(p.name)) for p in pictures}
-        # A message each: neighbouring words are one row.
-        said = tuple(Message("user", (Words(text),)) for text in {text for both in texts.values() for text in both})
-        rows = {row.text: row.tokens for row in (self._backend.rows(Prompt(said)) if said else ())}
-        return {
-            key: {"text": rows.get(text, len(text)), "name": rows.get(name, len(name))}
-            for key, (text, name) in texts.items()
-        }
-
     def _limit(self, max_new_tokens: int) -> int:
         context, trained = self._backend.context, self._backend.style.tokens
         answer = min(max_new_tokens, max(ROOM, context // _ANSWER_SHARE))
         return context - answer if trained is None else min(trained, context - answer)
-
-
-_PIXELS: tuple[Literal["full", "thumbnail"], ...] = ("full", "thumbnail")
 
 
 class _Work:
@@ -237,7 +217,7 @@ class _Work:
         """With the policy's choices for every picture that stands in the prompt."""
         turns = fitted.tiers.shown(self._turns)
         places = list(standing(turns, self._images))
-        costs = self._fitter.costs([at.picture for at in places])
+        costs = self._fitter.costs.of([at.picture for at in places], self._fitter.told() if places else {})
         old = ages(turns, {fold(at.picture.name) for at in places})
         missing, first = 0, fitted.tiers
         for _ in range(_TRIES):

@@ -67,3 +67,19 @@ class Talk:
 def answer(backend: LlavaBackend, prompt: Prompt, album: Album, **settings: Any) -> Done:
     stream = backend.generate(prompt, Settings.of(**settings), pixels=album.images.__getitem__)
     return next(item for item in stream if isinstance(item, Done))
+
+
+def step(talks: list[Talk], album: Album, rng: random.Random) -> tuple[str, Talk]:
+    """One random operation, and the conversation that it leaves with a question."""
+    kind, talk = rng.choice(["ask", "ask", "picture", "crop", "fork", "undo"]), rng.choice(talks)
+    if kind == "fork" and len(talk.messages) >= 2:
+        talk = talks[rng.randrange(len(talks))] = talk.fork(rng)
+    elif kind == "undo" and len(talk.messages) >= 2:
+        talk.undo()
+    if kind == "crop" and talk.pictures:
+        talk.show(album.crop(rng.choice(talk.pictures), rng), album, "And here?")
+    elif kind == "picture" or not talk.messages:
+        talk.show(album.add(rng, rng.choice([(320, 240), (200, 300)])), album, "What is shown?")
+    else:
+        talk.ask(rng.choice(["The total on the bill?", "And the tax, 3.50?", "Compare with the other picture."]))
+    return kind, talk

@@ -11,7 +11,7 @@ from typing import Any
 import checkpoints
 import pytest
 import torch
-from conversations import Album, Talk, answer
+from conversations import Album, Talk, answer, step
 
 from looktwice.agent.backends import Settings, open_backend
 from looktwice.agent.backends.attention import STATIC, choose_attention, static_attention
@@ -51,22 +51,6 @@ def the_slate(backend: LlavaBackend) -> Slate:
 
 
 # --- the same answers
-
-
-def step(talks: list[Talk], album: Album, rng: random.Random) -> tuple[str, Talk]:
-    """One random operation, and the conversation that it leaves with a question."""
-    kind, talk = rng.choice(["ask", "ask", "picture", "crop", "fork", "undo"]), rng.choice(talks)
-    if kind == "fork" and len(talk.messages) >= 2:
-        talk = talks[rng.randrange(len(talks))] = talk.fork(rng)
-    elif kind == "undo" and len(talk.messages) >= 2:
-        talk.undo()
-    if kind == "crop" and talk.pictures:
-        talk.show(album.crop(rng.choice(talk.pictures), rng), album, "And here?")
-    elif kind == "picture" or not talk.messages:
-        talk.show(album.add(rng, rng.choice([(320, 240), (200, 300)])), album, "What is shown?")
-    else:
-        talk.ask(rng.choice(["The total on the bill?", "And the tax, 3.50?", "Compare with the other picture."]))
-    return kind, talk
 
 
 @pytest.mark.parametrize("room", [1 << 30, 60_000], ids=["all kept", "little kept"])

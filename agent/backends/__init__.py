@@ -62,7 +62,8 @@ def open_backend(
 ) -> LlavaBackend:
     """The backend of "pocket", of a checkpoint's folder, or of a hub name in the local cache.
 
-    ``decoding`` is "compiled" (fast steps on a static cache), "eager", or "auto": compiled on CUDA.
+    ``decoding`` is "compiled" (fast steps on a static cache), "eager", "auto" (compiled on CUDA), or "lookup" (several
+    tokens a step where an answer repeats its prompt).
     ``cache`` is a folder of at most ``cache_bytes`` where what was computed lasts, ``prefix_bytes`` the most that is
     kept in memory for the next turn. Weights are read at the first question. Raises ModelError where there is no such
     checkpoint.

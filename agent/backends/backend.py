@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from ..calls import Offer
 
-Decoding: TypeAlias = Literal["auto", "eager", "compiled"]
+Decoding: TypeAlias = Literal["auto", "eager", "compiled", "lookup"]
 Pixels: TypeAlias = "Callable[[str], Image.Image]"
 
 

@@ -14,6 +14,7 @@ from .backend import Done, Pixels, Settings
 from .checkpoint import Checkpoint
 from .encoder import Encoded
 from .failures import is_out_of_memory, is_uncompiled
+from .lookup import Lookup
 from .prefill import Prefill, Seen, features_within
 from .reuse import kv
 from .reuse.kept import Kept
@@ -26,7 +27,8 @@ from .vision import Vision
 class Generation:
     """The answer to a prompt; ``watch`` sees its tokens, after which ``bounds`` bound each step.
 
-    ``compilation`` is how steps on the slate are compiled, as transformers' ``CompileConfig``.
+    ``compilation`` is how steps on the slate are compiled, as transformers' ``CompileConfig``; ``lookup`` is the loop
+    that guesses tokens from the prompt, where that was chosen.
     """
 
     model: Any
@@ -39,6 +41,7 @@ class Generation:
     bounds: Sequence[Any]
     watch: Watch
     compilation: Any = None
+    lookup: Lookup | None = None
 
     def write(self, chunk: int) -> int:
         """Generate from what is kept, going on after what ``watch`` has already seen; how many tokens were reused.
@@ -103,7 +106,8 @@ class Generation:
         """Generate after ``length`` positions, on the slate if there is one."""
         slate = self.kept.slate
         if slate is None:
-            self._generate(inputs, config, streamer=self.watch)
+            more: dict[str, Any] = {} if self.lookup is None else {"custom_generate": self.lookup}
+            self._generate(inputs, config, streamer=self.watch, **more)
             return
         config.compile_config = self.compilation
         # The prompt's last token is a step like any other, so compiled; its place has the strides of theirs.

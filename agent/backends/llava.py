@@ -28,6 +28,7 @@ from .checkpoint import Checkpoint
 from .failures import explained, is_out_of_memory, is_uncompiled, reason
 from .generation import Generation, done
 from .limits import Limits
+from .lookup import Lookup
 from .prefill import Prefill, chunk_sizes
 from .preprocessing import Preprocessing
 from .queueing import Line, Ticket
@@ -53,7 +54,8 @@ class LlavaBackend:
 
     ``device`` is "cuda", "mps", "cpu" or None (the best there is); ``dtype`` a torch name such as
     "bfloat16" (None: bfloat16 on a GPU, float32 on the CPU); ``quantize`` "4bit" or "8bit".
-    ``decoding`` is "compiled" (steps as CUDA graphs on a static cache), "eager", or "auto": compiled on CUDA.
+    ``decoding`` is "compiled" (steps as CUDA graphs on a static cache), "eager", "auto" (compiled on CUDA), or "lookup"
+    (several tokens a step where the answer repeats its prompt, `lookup.py`).
     ``prefix_bytes`` and ``feature_bytes`` bound what is kept for reuse on the device; what is pushed out of a GPU
     moves to the machine's memory, up to ``ram_bytes`` (None: a quarter of it, at most 8 GiB). ``cache`` is a folder
     of at most ``cache_bytes`` where the next process finds it, too; pictures' keys must name their content then.
@@ -94,6 +96,7 @@ class LlavaBackend:
         self.chunks = chunk_sizes(self.device)
         self.compilation = choose_decoding(decoding, self.device, quantize)
         self._may_fall_back = decoding == "auto"
+        self._looks_up = decoding == "lookup"
         self._thread: ThreadPoolExecutor | None = None
         if self.compilation is not None:
             self.kept.slate = Slate(checkpoint.config.text_config.num_hidden_layers)
@@ -295,6 +298,7 @@ class LlavaBackend:
             self._bounds.around(None if settings.num_beams > 1 else asked.offer),
             watch,
             self.compilation,
+            Lookup(watch, self._bounds.control) if self._looks_up else None,
         )
 
     def _alone(self, answer: Generation) -> Done:

@@ -7,7 +7,7 @@ import importlib.util
 import logging
 import threading
 from collections.abc import Generator
-from typing import Any
+from typing import Any, get_args
 
 import torch
 import transformers
@@ -83,10 +83,10 @@ def choose_decoding(wanted: Decoding, device: str, quantize: str | None) -> Any:
 
     "auto" compiles on a CUDA device, where triton is there and the weights aren't quantised. Raises InvalidInput.
     """
-    if wanted not in ("auto", "eager", "compiled"):
-        raise InvalidInput(f"decoding {wanted!r} is unknown; give 'auto', 'eager' or 'compiled'")
+    if wanted not in get_args(Decoding):
+        raise InvalidInput(f"decoding {wanted!r} is unknown; give 'auto', 'eager', 'compiled' or 'lookup'")
     fits = device.startswith("cuda") and quantize is None and importlib.util.find_spec("triton") is not None
-    if wanted == "eager" or (wanted == "auto" and not fits):
+    if wanted in ("eager", "lookup") or (wanted == "auto" and not fits):
         return None
     library: Any = transformers  # the class is not exported by name for type checkers
     # Every size of the slate is compiled for by itself: with symbolic sizes there are no CUDA graphs.

@@ -100,10 +100,10 @@ _LOADING = (
     click.option("--quantize", type=click.Choice(["4bit", "8bit"]), help="Load smaller weights; needs bitsandbytes."),
     click.option(
         "--decoding",
-        type=click.Choice(["auto", "eager", "compiled"]),
+        type=click.Choice(["auto", "eager", "compiled", "lookup"]),
         default="eager",
         show_default=True,
-        help="How words are computed; auto compiles on CUDA.",
+        help="How words are computed: auto compiles on CUDA, lookup is for answers that repeat what was read.",
     ),
     click.option("--chat-format", metavar="FAMILY", help="chatml, llama3, mistral or vicuna; else recognised."),
     click.option(

@@ -45,9 +45,10 @@ def crop(cache: Any, length: int) -> None:
     if isinstance(cache, Slate):
         cache.roll_back(length)
         return
-    surplus = cache.get_seq_length() - length
-    if surplus > 0:
-        cache.crop(-surplus)
+    for layer in cache.layers:  # one by one: a failed computation leaves them uneven
+        surplus = layer.get_seq_length() - length
+        if surplus > 0:
+            layer.crop(-surplus)
 
 
 def moved(cache: Any, device: str) -> Any:

@@ -16,7 +16,7 @@ TYPED  := build/types/looktwice
 #   make TORCH_INDEX="--index-url https://download.pytorch.org/whl/cpu" test
 TORCH_INDEX ?=
 
-EXTRAS := ocr,compare,langchain,parquet,documents,remote,server,mcp,training,dev
+EXTRAS := ocr,compare,quantize,langchain,parquet,documents,remote,server,mcp,training,dev
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test lint types bench words pocket pocket-smoke pocket-eval clean

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import math
 import shutil
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -12,11 +14,13 @@ from typing import Any
 import checkpoints
 import pytest
 import scenes
+from huggingface_hub import constants
 from PIL import Image
 
 from looktwice.agent.answer import Finish, Usage
 from looktwice.agent.backends import Done, ScriptedBackend, Settings, Token, open_backend
 from looktwice.agent.backends.llava import LlavaBackend
+from looktwice.agent.backends.weights import import_bitsandbytes, quantization
 from looktwice.agent.calls import Offer
 from looktwice.agent.prompt import Message, Prompt, Shown, Tier, Words, Written
 from looktwice.errors import InvalidInput, ModelError
@@ -391,8 +395,7 @@ def test_settings_may_be_left_out_as_none() -> None:
         ({"device": "tpu"}, "device 'tpu' is not there; this machine has: cpu"),
         ({"dtype": "int8"}, "dtype 'int8' is unknown; give 'float32', 'bfloat16' or 'float16'"),
         ({"quantize": "3bit"}, "quantize '3bit' is unknown; give '4bit' or '8bit'"),
-        ({"quantize": "8bit"}, "quantize='8bit' needs bitsandbytes; run: pip install bitsandbytes accelerate"),
-        ({"decoding": "fast"}, "decoding 'fast' is unknown; give 'auto', 'eager' or 'compiled'"),
+        ({"decoding": "fast"}, "decoding 'fast' is unknown; give 'auto', 'eager', 'compiled' or 'lookup'"),
         ({"chat_format": "mistrel"}, "no chat format named 'mistrel'; did you mean 'mistral'?"),
     ],
 )
@@ -400,3 +403,48 @@ def test_a_wrong_option_is_one_line(options: dict[str, Any], line: str) -> None:
     with pytest.raises(Exception) as error:
         open_backend("pocket", **options)
     assert str(error.value).startswith(line)
+
+
+# --- smaller weights
+
+
+@pytest.mark.parametrize(("quantize", "kind"), [("8bit", "Linear8bitLt"), ("4bit", "Linear4bit")])
+def test_pocket_is_right_with_smaller_weights(quantize: str, kind: str) -> None:
+    backend = open_backend("pocket", device="cpu", quantize=quantize)
+    assert answer(backend, asked("What colour is the circle in @a?", "a", "b")).text == "red"
+    assert answer(backend, asked("Where is the triangle in @b?", "a", "b")).text == "bottom left"
+    model = backend._model  # pyright: ignore[reportPrivateUsage]
+    assert type(model.model.language_model.layers[0].mlp.up_proj).__name__ == kind
+
+
+def test_smaller_weights_without_their_library_are_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    missing: dict[str, None] = {}
+    monkeypatch.setattr(importlib.util, "find_spec", missing.get)
+    with pytest.raises(ModelError) as error:
+        open_backend("pocket", device="cpu", quantize="8bit")
+    assert str(error.value) == "quantize='8bit' needs bitsandbytes; run: pip install 'looktwice[quantize]'"
+
+
+def test_smaller_weights_are_refused_where_code_would_be_downloaded() -> None:
+    with pytest.raises(InvalidInput, match=r"^quantize '4bit' can't be used on 'mps:0': bitsandbytes would download"):
+        quantization("4bit", "mps:0")
+
+
+def test_no_code_is_downloaded_for_smaller_weights(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """On some processors bitsandbytes asks the hub for faster code as soon as it is imported."""
+    (tmp_path / "bitsandbytes.py").write_text(
+        "from huggingface_hub import constants\noffline = constants.HF_HUB_OFFLINE"
+    )
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.delitem(sys.modules, "bitsandbytes", raising=False)
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    import_bitsandbytes()
+    assert sys.modules["bitsandbytes"].offline
+    assert not constants.HF_HUB_OFFLINE
+    monkeypatch.delitem(sys.modules, "bitsandbytes")
+    (tmp_path / "bitsandbytes.py").write_text("raise ImportError('libcudart.so: not found')")
+    with pytest.raises(
+        ModelError, match=r"^bitsandbytes can't be used here \(libcudart.so: not found\); drop quantize$"
+    ):
+        import_bitsandbytes()
+    assert not constants.HF_HUB_OFFLINE

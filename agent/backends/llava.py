@@ -81,7 +81,7 @@ class LlavaBackend:
         self.device = choose_device(device)
         self.dtype = choose_dtype(dtype, self.device)
         self.quantize = quantize
-        self._quantization = quantization(quantize)
+        self._quantization = quantization(quantize, self.device)
         self._model: Any = None
         self._line = Line()
         self.kept = Kept(

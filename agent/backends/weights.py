@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import importlib.util
 import logging
 import threading
@@ -11,6 +12,7 @@ from typing import Any, get_args
 
 import torch
 import transformers
+from huggingface_hub import constants
 
 from ...errors import InvalidInput, ModelError
 from .backend import Decoding
@@ -33,6 +35,7 @@ def load(checkpoint: Checkpoint, *, device: str, dtype: torch.dtype, quantizatio
     }
     options["attn_implementation"] = {"text_config": attention, "vision_config": "sdpa"}
     if quantization is not None:
+        import_bitsandbytes()
         options |= {"quantization_config": quantization, "device_map": device}
     elif importlib.util.find_spec("accelerate") and device != "cpu":
         options["device_map"] = device  # weights go straight to the GPU
@@ -49,6 +52,21 @@ def load(checkpoint: Checkpoint, *, device: str, dtype: torch.dtype, quantizatio
             " download it again"
         )
     return (model if "device_map" in options else model.to(device)).eval()
+
+
+def import_bitsandbytes() -> None:
+    """Import it without its downloads: on some processors it fetches code from the hub, if ``kernels`` is installed.
+
+    Raises ModelError where it doesn't go.
+    """
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # with 8 bits it warns of its casts, at every product
+    was_offline, constants.HF_HUB_OFFLINE = constants.HF_HUB_OFFLINE, True
+    try:
+        importlib.import_module("bitsandbytes")
+    except ImportError as error:
+        raise ModelError(f"bitsandbytes can't be used here ({error}); drop quantize") from error
+    finally:
+        constants.HF_HUB_OFFLINE = was_offline
 
 
 def _is_unused(key: str) -> bool:
@@ -95,14 +113,21 @@ def choose_decoding(wanted: Decoding, device: str, quantize: str | None) -> Any:
     return config
 
 
-def quantization(wanted: str | None) -> Any:
-    """Transformers' configuration of "4bit" or "8bit" weights. Raises ModelError where its library is missing."""
+def quantization(wanted: str | None, device: str) -> Any:
+    """Transformers' configuration of "4bit" or "8bit" weights.
+
+    Raises ModelError where its library is missing, InvalidInput on a device where that would fetch code by itself.
+    """
     if wanted is None:
         return None
     if wanted not in ("4bit", "8bit"):
         raise InvalidInput(f"quantize {wanted!r} is unknown; give '4bit' or '8bit'")
     if not importlib.util.find_spec("bitsandbytes"):
-        raise ModelError(f"quantize={wanted!r} needs bitsandbytes; run: pip install bitsandbytes accelerate")
+        raise ModelError(f"quantize={wanted!r} needs bitsandbytes; run: pip install 'looktwice[quantize]'")
+    if device.startswith("mps"):
+        raise InvalidInput(
+            f"quantize {wanted!r} can't be used on {device!r}: bitsandbytes would download its code; drop it"
+        )
     return transformers.BitsAndBytesConfig(load_in_4bit=wanted == "4bit", load_in_8bit=wanted == "8bit")
 
 

@@ -97,7 +97,9 @@ cache = click.option(
 _LOADING = (
     click.option("--device", envvar="LOOKTWICE_DEVICE", help="Such as cuda, mps, cpu. [env: LOOKTWICE_DEVICE]"),
     click.option("--dtype", metavar="NAME", help="Such as float32 or bfloat16; else what suits the device."),
-    click.option("--quantize", type=click.Choice(["4bit", "8bit"]), help="Load smaller weights; needs bitsandbytes."),
+    click.option(
+        "--quantize", type=click.Choice(["4bit", "8bit"]), help="Load smaller weights; needs the extra quantize."
+    ),
     click.option(
         "--decoding",
         type=click.Choice(["auto", "eager", "compiled", "lookup"]),

@@ -16,14 +16,14 @@ import random
 from collections import Counter
 from collections.abc import Generator, Hashable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import torch
 import transformers
 from budget import widened
 
 from looktwice import Agent, tool
-from looktwice.agent.backends import Done, Token, open_backend
+from looktwice.agent.backends import Backend, Done, Token, open_backend
 from looktwice.world import random_scene
 
 WORDS = ("OPEN", "EXIT", "CAFE", "BAKERY", "BOOKS")
@@ -78,9 +78,8 @@ def run(pictures: int, seed: int) -> tuple[Counted, Counter[str], set[str]]:
     """The conversation and its forks: the counts, the looks by tool, and what went wrong in one."""
     rng, looks, wrong = random.Random(seed), Counter[str](), set[str]()
     counted = Counted(widened(open_backend("pocket")))
-    with Agent(
-        counted, memory=":memory:", tools=["zoom", "ocr", opening_hours], check=False, look_again=False
-    ) as agent:
+    model, tools = cast("Backend", counted), ["zoom", "ocr", opening_hours]
+    with Agent(model, memory=":memory:", tools=tools, check=False, look_again=False) as agent:
         chat, answers = agent.chat("walk"), list[Any]()
         for number in range(pictures):
             name = f"shop{number}"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
-from typing import Annotated, Any, cast
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from itertools import groupby
+from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
@@ -11,36 +13,70 @@ from ..errors import StoreError
 from ..memory.parts import Turn
 from .answer import Answer, Budgeted, Evidence, LeftOut, Look, SeenImage, Signals, Timing, Usage
 
-_BUDGETED = tuple(field.name for field in fields(Budgeted))
-_SEEN = tuple(field.name for field in fields(SeenImage))
 _NOT_KEPT = ("answer", "text", "conversation", "turn", "model", "lang")
+_SEEN, _BUDGETED = ("name", "tokens", "tier"), tuple(field.name for field in fields(Budgeted))
+_SEEN_ONCE, _BUDGETED_ONCE = ("tier",), ("tier", "why")
+_SEEN_BEFORE = tuple(field.name for field in fields(SeenImage))
+"""The fields of a row, and those that neighbours share; and those of a row in files of earlier versions."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A picture as it stood in the prompt of an answer, by its name in the conversation."""
+
+    name: str
+    tokens: int
+    tier: str
 
 
 def kept_of(answer: Answer) -> dict[str, Any]:
-    """What the turn of an answer keeps. Pictures as plain rows, and of the budget only what isn't shown in full: both
-    are said anew with every answer, and a long conversation has many pictures."""
+    """What the turn of an answer keeps.
+
+    Pictures by name alone, in runs, and of the budget only what isn't shown in full: all of them are said anew with
+    every answer, and a long conversation has many.
+    """
     told = replace(answer, images=(), budget=()).to_json()
     kept = {name: value for name, value in told.items() if name not in _NOT_KEPT}
-    kept["images"] = [_row(picture, _SEEN) for picture in answer.images]
-    lowered = [_row(picture, _BUDGETED) for picture in answer.budget if picture.tier != "full"]
+    kept["images"] = _runs(answer.images, _SEEN, _SEEN_ONCE)
+    lowered = _runs([each for each in answer.budget if each.tier != "full"], _BUDGETED, _BUDGETED_ONCE)
     return {**kept, "budget": lowered} if lowered or answer.left_out else _without(kept, "budget", "left_out")
 
 
-def _row(value: object, names: tuple[str, ...]) -> list[Any]:
-    return [getattr(value, name) for name in names]
+def _runs(items: Sequence[object], names: Sequence[str], once: Sequence[str]) -> list[dict[str, Any]]:
+    """Neighbours that share some fields: these once, and of the others a list each."""
+    runs: list[dict[str, Any]] = []
+    for shared, group in groupby(items, lambda item: [getattr(item, name) for name in once]):
+        run = list(group)
+        columns = {name: [getattr(item, name) for item in run] for name in names if name not in once}
+        runs.append({**dict(zip(once, shared, strict=True)), **columns})
+    return runs
 
 
 def _without(kept: dict[str, Any], *names: str) -> dict[str, Any]:
     return {name: value for name, value in kept.items() if name not in names}
 
 
-def _rows_of(names: tuple[str, ...]) -> BeforeValidator:
-    """Reads rows as they were kept; anything else is left as it is, to be read as a mapping or refused."""
+def _rows_of(names: Sequence[str], once: Sequence[str], before: Sequence[str]) -> BeforeValidator:
+    """Reads runs, and rows and mappings as earlier versions kept them; anything else is left, to be refused."""
+    several = [name for name in names if name not in once]
 
-    def read(row: object) -> object:
-        return dict(zip(names, cast("list[object]", row), strict=False)) if isinstance(row, list) else row
+    def read(value: Any) -> Any:
+        return [row for each in value for row in rows(each)] if _is(value, list) else value
+
+    def rows(one: Any) -> list[Any]:
+        if _is(one, list):
+            return [dict(zip(before, one, strict=False))]
+        columns: list[Any] = [one.get(name) for name in several] if _is(one, dict) else [None]
+        if not all(_is(column, list) for column in columns) or len({*map(len, columns)}) > 1:
+            return [one]
+        shared = {name: one.get(name) for name in once}
+        return [{**shared, **dict(zip(several, row, strict=True))} for row in zip(*columns, strict=True)]
 
     return BeforeValidator(read)
+
+
+def _is(value: Any, kind: type) -> bool:
+    return isinstance(value, kind)
 
 
 class Record(BaseModel):
@@ -50,7 +86,7 @@ class Record(BaseModel):
 
     looks: tuple[Look, ...] = ()
     evidence: tuple[Evidence, ...] = ()
-    images: tuple[Annotated[SeenImage, _rows_of(_SEEN)], ...] = ()
+    images: Annotated[tuple[Seen, ...], _rows_of(_SEEN, _SEEN_ONCE, _SEEN_BEFORE)] = ()
     usage: Usage | None = None
     timing: Timing | None = None
     confidence: float | None = None
@@ -58,7 +94,7 @@ class Record(BaseModel):
     notices: tuple[str, ...] = ()
     signals: Signals | None = None
     passes: int | None = None
-    budget: tuple[Annotated[Budgeted, _rows_of(_BUDGETED)], ...] = ()
+    budget: Annotated[tuple[Budgeted, ...], _rows_of(_BUDGETED, _BUDGETED_ONCE, _BUDGETED)] = ()
     left_out: LeftOut | None = None
 
     @classmethod

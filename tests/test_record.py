@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import pytest
 
 from looktwice.agent.answer import Answer, Budgeted, Evidence, LeftOut, Look, SeenImage, Signals, Timing, Usage
-from looktwice.agent.record import Record, kept_of
+from looktwice.agent.record import Record, Seen, kept_of
 from looktwice.errors import StoreError
 from looktwice.memory.parts import TextPart, Turn
 
@@ -29,6 +29,8 @@ ANSWER = Answer(
     left_out=LeftOut(4, 2, "All was said."),
 )
 
+SEEN = (Seen("bill", 192, "full"), Seen("menü", 20, "thumbnail"))
+
 
 def read(kept: object) -> Record:
     return Record.of(Turn("assistant", (TextPart("12.10"),), meta=json.loads(json.dumps(kept)), id=3))
@@ -36,20 +38,52 @@ def read(kept: object) -> Record:
 
 def test_an_answer_is_read_back_as_it_was_kept() -> None:
     record = read(kept_of(ANSWER))
-    for name in ("looks", "evidence", "usage", "timing", "confidence", "images", "notices", "signals", "left_out"):
+    for name in ("looks", "evidence", "usage", "timing", "confidence", "notices", "signals", "left_out"):
         assert getattr(record, name) == getattr(ANSWER, name)
+    assert record.images == SEEN
     assert record.budget == ANSWER.budget[1:]  # what is shown in full need not be said
 
 
-def test_pictures_are_kept_as_rows_and_read_as_mappings_too() -> None:
+def test_pictures_are_kept_by_name_in_runs_that_share_their_tier() -> None:
+    many = tuple(SeenImage(f"shot{number}", "ab" * 32, 480, 640, 20 + number, "thumbnail") for number in range(100))
+    lowered = tuple(Budgeted(image.name, 1, "name", 3, "to make room") for image in many)
+    answer = replace(ANSWER, images=(*many, *ANSWER.images), budget=lowered)
+    kept = kept_of(answer)
+    assert [(run["tier"], len(run["name"])) for run in kept["images"]] == [
+        ("thumbnail", 100),
+        ("full", 1),
+        ("thumbnail", 1),
+    ]
+    record = read(kept)
+    assert record.images == tuple(Seen(image.name, image.tokens, image.tier) for image in answer.images)
+    assert record.budget == lowered
+    assert len(json.dumps([kept["images"], kept["budget"]])) < 5000
+    assert "abab" not in json.dumps(kept)  # what was forgotten leaves no hash behind
+
+
+def test_what_earlier_versions_kept_is_read() -> None:
     kept = kept_of(ANSWER)
-    assert kept["images"][0] == ["bill", "ab" * 32, 480, 640, 192, "full"]
-    assert read({**kept, "images": [asdict(image) for image in ANSWER.images]}).images == ANSWER.images
+    rows = [list(asdict(image).values()) for image in ANSWER.images]
+    lowered = [list(asdict(picture).values()) for picture in ANSWER.budget[1:]]
+    assert read({**kept, "images": rows, "budget": lowered}) == read(kept)
+    assert read({**kept, "images": [asdict(image) for image in ANSWER.images]}).images == SEEN
 
 
-@pytest.mark.parametrize("images", [[["bill", "ab", "wide", 640, 192, "full"]], [["bill"]], ["bill"]])
+@pytest.mark.parametrize(
+    "images",
+    [
+        [["bill", "ab", 480, 640, "many", "full"]],
+        [["bill"]],
+        ["bill"],
+        [{"tier": "full", "name": ["bill"], "tokens": []}],
+        [{"name": ["bill"], "tokens": [3]}],
+        [{"tier": "full", "name": "bill", "tokens": [3]}],
+        {"tier": "full"},
+        7,
+    ],
+)
 def test_a_row_that_is_none_is_refused_with_its_turn(images: object) -> None:
-    with pytest.raises(StoreError, match=r"turn 3: images\.0.* can't be read"):
+    with pytest.raises(StoreError, match=r"turn 3: images.* can't be read"):
         read({"images": images})
 
 

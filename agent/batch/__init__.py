@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from .batch import ask_all, ask_rows
-from .results import Result
-from .rows import Row, read_rows
+from .result import Result
+from .row import Row
+from .rows import read_rows
 from .summary import BatchSummary
 
 __all__ = ["BatchSummary", "Result", "Row", "ask_all", "ask_rows", "read_rows"]

@@ -10,7 +10,7 @@ from ...memory.parts import ImagePart, TextPart, Turn
 from ..backends import Backend, Settings
 from ..eval.evaluation import weights_of
 from ..prompt import Prompt, compose
-from .rows import Row
+from .row import Row
 
 __all__ = ["identity_of", "prompt_of"]
 

@@ -21,8 +21,10 @@ from ..budget import require_fit
 from ..prompt import Prompt
 from .asked import identity_of, prompt_of
 from .loading import Loaded, loading
-from .results import Kept, Result, Results, open_results, require_place
-from .rows import Places, Row, read_rows
+from .result import Kept, Result, Results
+from .results import open_results, require_place
+from .row import Row
+from .rows import Places, read_rows
 from .summary import BatchSummary, Progress
 
 if TYPE_CHECKING:

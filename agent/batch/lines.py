@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import InvalidInput, StoreError
-from .results import Kept, Result, require_same
+from .result import Kept, Result, require_same
 
 __all__ = ["LineResults"]
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from ...errors import LookTwiceError
 from ...memory import Picture, decode
 from ...memory.picture import MAX_BYTES
-from .rows import Row
+from .row import Row
 
 if TYPE_CHECKING:
     from PIL import Image

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from ...errors import InvalidInput, MissingExtra, PictureRejected, StoreError
-from .rows import Row, name_of
+from .row import Row, name_of
 
 __all__ = ["Cell", "read_results", "rows", "write_results"]
 

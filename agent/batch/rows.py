@@ -5,37 +5,19 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path, PurePath
-from typing import TYPE_CHECKING, Any, TypeAlias
+from pathlib import Path
+from typing import Any, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ...errors import InvalidInput
-from ...memory import name_from
+from .parquet import rows as rows_of_parquet
+from .row import Row, name_of, readable
 
-if TYPE_CHECKING:
-    from .parquet import Cell
-
-__all__ = ["Places", "Row", "SUFFIXES", "name_of", "read_rows"]
+__all__ = ["Places", "SUFFIXES", "read_rows"]
 
 SUFFIXES = (".avif", ".bmp", ".gif", ".heic", ".heif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 Places: TypeAlias = "str | os.PathLike[str] | Sequence[str | os.PathLike[str]]"
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A question about a picture. ``image`` says where the picture is from; ``problem``: why it can't be asked.
-
-    ``name`` is what the model is told that the picture is called.
-    """
-
-    id: str
-    image: str
-    question: str
-    source: Path | Cell | None = None
-    problem: str | None = None
-    name: str = "picture"
 
 
 class _Line(BaseModel):
@@ -82,21 +64,14 @@ def _rows(path: Path, question: str) -> Iterator[Row]:
     if suffix == ".jsonl":
         return _lines(path, question)
     if suffix == ".parquet":
-        from .parquet import rows
-
-        return rows(path, question)
+        return rows_of_parquet(path, question)
     raise InvalidInput(f"can't ask about {str(path)!r}; give a folder, pictures, or a .jsonl or .parquet file")
 
 
 def _one(path: Path, name: str, question: str) -> Row:
     if not path.exists():
         raise InvalidInput(f"no picture {str(path)!r}; check the path")
-    return Row(_text(name), _text(str(path)), question, path, name=name_of(path))
-
-
-def name_of(path: str | Path) -> str:
-    """The picture's name, as a conversation would give it to that file."""
-    return name_from(_text(PurePath(path).stem))
+    return Row(readable(name), readable(str(path)), question, path, name=name_of(path))
 
 
 def _in_folder(folder: Path, question: str) -> list[Row]:
@@ -142,14 +117,9 @@ def _parsed(path: Path, number: int, line: bytes, question: str) -> Row:
     name = str(number) if said.id is None else str(said.id)
     own = (said.question or "").strip() or question
     problem = None if own else f"there is no question; give one, or a key 'question' in line {number} of {path.name!r}"
-    return Row(_text(name), _text(said.image), own, path.parent / said.image, problem, name_of(said.image))
+    return Row(readable(name), readable(said.image), own, path.parent / said.image, problem, name_of(said.image))
 
 
 def _refused(path: Path, number: int, reason: str, question: str) -> Row:
     told = f"line {number} of {path.name!r} can't be read ({' '.join(reason.split())}); write {_EXAMPLE}"
     return Row(str(number), "", question, None, told)
-
-
-def _text(name: str) -> str:
-    """A name that every kind of results can hold: bytes that are no UTF-8 are written out."""
-    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

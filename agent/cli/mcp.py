@@ -50,5 +50,6 @@ def _serve_http(server: object, port: int, lines: Lines) -> None:
 
     with bound("127.0.0.1", port) as listener:
         web = serve_http(server)  # pyright: ignore[reportArgumentType]
+        listener.listen()  # who reads the address may connect at once
         lines.tell("status", f"http://127.0.0.1:{listener.getsockname()[1]}/mcp answers MCP clients; Ctrl-C ends it")
         web.run(sockets=[listener])

@@ -87,6 +87,7 @@ def serve(**given: Unpack[ServeOptions]) -> None:
             lines.tell("status", f"conversations are kept in {memory.path}")
         server = Server(_app(given, owners, models, tools, memory))
         _load(lines, models.values())
+        listener.listen()  # who reads the address may connect at once, and waits until the server accepts
         where = _address(listener.getsockname()[:2])
         lines.tell("status", f"{where}/ is the page, for a browser")
         lines.tell("status", _told(where, models, owners))

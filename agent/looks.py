@@ -236,13 +236,14 @@ class Ask:
     ) -> None:
         self._left -= 1
         turn = result_turn(call, result, images)
-        if images and not self._fits(turn):
+        why = self._too_long(turn)
+        if images and why:
             told = "There is no room left to show the picture; answer from what you have seen."
             result, turn = self._shortened(call, replace(result, text=f"{told}\n{result.text}".strip()))
-            self._notice(f"{', '.join(images)} could not be shown: the model's context is full")
-        elif not self._fits(turn):
+            self._notice(f"{', '.join(images)} could not be shown: {why}")
+        elif why:
             result, turn = self._shortened(call, result)
-            self._notice(f"what {call.tool} brought was cut: the model's context is full")
+            self._notice(f"what {call.tool} brought was cut: {why}")
         look = self.journal.looked(call, turn, seconds)
         self._emit(Returned(call, look.text, look.images, look.error, look.seconds))
 
@@ -250,14 +251,14 @@ class Ask:
         """A result without pictures, its text halved until it fits; the model has to answer now."""
         self._over = True
         turn = result_turn(call, result, ())
-        while result.text and not self._fits(turn):
+        while result.text and self._too_long(turn):
             half = result.text.removesuffix(_CUT)[: len(result.text) // 2].rstrip()
             result = replace(result, text=f"{half}{_CUT}" if len(half) > len(_CUT) else "")
             turn = result_turn(call, result, ())
         return result, turn
 
-    def _fits(self, turn: Turn) -> bool:
-        return self._speaker.fits([*self.journal.turns, turn], self.plan.settings.max_new_tokens)
+    def _too_long(self, turn: Turn) -> str | None:
+        return self._speaker.too_long([*self.journal.turns, turn], self.plan.settings.max_new_tokens)
 
     def _judged(self, said: Said) -> Standing | Again:
         """The answer that stands, or the second look that comes before it."""

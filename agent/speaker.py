@@ -102,13 +102,13 @@ class Speaker:
         finally:
             self._tiers, self._aside = before, False
 
-    def fits(self, turns: Sequence[Turn], max_new_tokens: int) -> bool:
-        """Whether these turns can be made to fit."""
+    def too_long(self, turns: Sequence[Turn], max_new_tokens: int) -> str | None:
+        """Why these turns can't be made to fit; None if they can."""
         try:
             self._fitter.require(self._fitted(turns, max_new_tokens), max_new_tokens)
-        except PromptTooLong:
-            return False
-        return True
+        except PromptTooLong as error:
+            return str(error)
+        return None
 
     def seen(self, turns: Sequence[Turn]) -> list[Row]:
         """The pictures of the prompt as it was shown, in order."""

@@ -120,7 +120,20 @@ def test_a_crop_that_has_no_room_is_told_and_the_answer_comes() -> None:
     assert answer.text == "as far as I saw"
     assert answer.looks[0].images == ()
     assert "There is no room left to show the picture" in answer.looks[0].text
-    assert answer.notices == ("bill.zoom1 could not be shown: the model's context is full",)
+    assert answer.notices == (
+        "bill.zoom1 could not be shown: the prompt has 409 tokens, 300 of them for pictures as small as they get (bill"
+        " (150), bill.zoom1 (150)), and the model takes 330 with 20 for the answer; ask about fewer pictures at once",
+    )
+
+
+def test_a_crop_that_the_budget_has_no_room_for_is_told_so() -> None:
+    backend = ScriptedBackend([ZOOM, "as far as I saw"], image_tokens=150, thumbnail_tokens=150)
+    chat = Agent(backend, memory=":memory:", tools=["zoom"], budget=200).chat("t")
+    chat.add(RED, "bill")
+    assert chat.ask("What?").notices == (
+        "bill.zoom1 could not be shown: the budget of 200 tokens can't hold the pictures of this question, as small as"
+        " they get: bill (150), bill.zoom1 (150); give 300 or more, or ask about fewer",
+    )
 
 
 def test_a_retry_that_fails_leaves_the_answer_that_was_there() -> None:

@@ -81,7 +81,7 @@ class Agent:
         device: str | None = None,
         dtype: str | None = None,
         quantize: str | None = None,
-        decoding: Decoding = "eager",
+        decoding: Decoding | None = None,
         chat_format: str | None = None,
         cache: str | os.PathLike[str] | None = None,
         base_url: str | None = None,

@@ -84,7 +84,9 @@ def tells(backend: LlavaBackend, question: str, text: str) -> tuple[Callable[[An
 
 
 def guesses(text: str, most: int = 9, never: Sequence[int] = ()) -> str:
-    return "".join(map(chr, Repeats(list(map(ord, text)), set(never)).guess(most)))
+    repeats = Repeats(set(never))
+    repeats.read(torch.tensor([ord(letter) for letter in text], dtype=torch.long))
+    return "".join(map(chr, repeats.guess(most)))
 
 
 def test_a_guess_is_what_followed_the_last_tokens_the_last_time() -> None:

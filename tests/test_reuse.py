@@ -243,7 +243,8 @@ class Unified(LlavaBackend):
 
     def __init__(self, prefix_bytes: int, ram_bytes: int, **more: Any) -> None:
         checkpoint = open_backend(str(checkpoints.saved("mistral", tile=112))).checkpoint
-        super().__init__(checkpoint, device="cpu", prefix_bytes=prefix_bytes, feature_bytes=0, **more)
+        more = {"device": "cpu", "decoding": "eager", "prefix_bytes": prefix_bytes, "feature_bytes": 0} | more
+        super().__init__(checkpoint, **more)
         lower = self.prefixes.lower
         assert lower is not None
         lower.store.limit = ram_bytes

@@ -25,7 +25,7 @@ def open_model(
     device: str | None = None,
     dtype: str | None = None,
     quantize: str | None = None,
-    decoding: Decoding = "eager",
+    decoding: Decoding | None = None,
     chat_format: str | None = None,
     cache: str | os.PathLike[str] | None = None,
     prefix_bytes: int = 4 << 30,
@@ -40,7 +40,7 @@ def open_model(
         if base_url is not None:
             raise InvalidInput(f"base_url goes with a model such as 'openai:NAME', not with {model!r}")
         return open_backend(model, prefix_bytes=prefix_bytes, **local)
-    given = [name for name, value in local.items() if value not in (None, "eager")]
+    given = [name for name, value in local.items() if value is not None]
     if given:
         raise InvalidInput(f"{' and '.join(given)} can't be used with {model!r}: its server loads and keeps it")
     from .remote import RemoteBackend
@@ -54,7 +54,7 @@ def open_backend(
     device: str | None = None,
     dtype: str | None = None,
     quantize: str | None = None,
-    decoding: Decoding = "eager",
+    decoding: Decoding | None = None,
     chat_format: str | None = None,
     cache: str | os.PathLike[str] | None = None,
     cache_bytes: int = 8 << 30,
@@ -62,8 +62,8 @@ def open_backend(
 ) -> LlavaBackend:
     """The backend of "pocket", of a checkpoint's folder, or of a hub name in the local cache.
 
-    ``decoding`` is "compiled" (fast steps on a static cache), "eager", "auto" (compiled on CUDA), or "lookup" (several
-    tokens a step where an answer repeats its prompt).
+    ``decoding`` is "eager", "lookup" (several tokens a step where an answer repeats its prompt), "compiled" (fast steps
+    on a static cache), "auto" (compiled on CUDA), or None: "lookup" on the CPU, else "eager".
     ``cache`` is a folder of at most ``cache_bytes`` where what was computed lasts, ``prefix_bytes`` the most that is
     kept in memory for the next turn. Weights are read at the first question. Raises ModelError where there is no such
     checkpoint.

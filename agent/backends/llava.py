@@ -54,8 +54,9 @@ class LlavaBackend:
 
     ``device`` is "cuda", "mps", "cpu" or None (the best there is); ``dtype`` a torch name such as
     "bfloat16" (None: bfloat16 on a GPU, float32 on the CPU); ``quantize`` "4bit" or "8bit".
-    ``decoding`` is "compiled" (steps as CUDA graphs on a static cache), "eager", "auto" (compiled on CUDA), or "lookup"
-    (several tokens a step where the answer repeats its prompt, `lookup.py`).
+    ``decoding`` is "eager", "lookup" (several tokens a step where the answer repeats its prompt, `lookup.py`),
+    "compiled" (steps as CUDA graphs on a static cache), "auto" (compiled on CUDA), or None: "lookup" on the CPU, else
+    "eager".
     ``prefix_bytes`` and ``feature_bytes`` bound what is kept for reuse on the device; what is pushed out of a GPU
     moves to the machine's memory, up to ``ram_bytes`` (None: a quarter of it, at most 8 GiB). ``cache`` is a folder
     of at most ``cache_bytes`` where the next process finds it, too; pictures' keys must name their content then.
@@ -70,7 +71,7 @@ class LlavaBackend:
         device: str | None = None,
         dtype: str | None = None,
         quantize: str | None = None,
-        decoding: Decoding = "eager",
+        decoding: Decoding | None = None,
         prefix_bytes: int = 4 * GIB,
         feature_bytes: int = GIB,
         ram_bytes: int | None = None,
@@ -96,7 +97,7 @@ class LlavaBackend:
         self.chunks = chunk_sizes(self.device)
         self.compilation = choose_decoding(decoding, self.device, quantize)
         self._may_fall_back = decoding == "auto"
-        self._looks_up = decoding == "lookup"
+        self._looks_up = decoding == "lookup" or (decoding is None and self.device == "cpu")
         self._thread: ThreadPoolExecutor | None = None
         if self.compilation is not None:
             self.kept.slate = Slate(checkpoint.config.text_config.num_hidden_layers)

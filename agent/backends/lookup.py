@@ -45,8 +45,7 @@ class Lookup:
         **model_kwargs: Any,
     ) -> torch.Tensor:
         """The prompt and the answer, (1, positions); the cache then holds all of it but the last token."""
-        prompt: Any = input_ids[0]
-        cache, repeats = model_kwargs["past_key_values"], Repeats(prompt.tolist(), self._never)
+        cache, repeats = model_kwargs["past_key_values"], Repeats(self._never)
         given = model.prepare_inputs_for_generation(
             input_ids,
             next_sequence_length=input_ids.shape[1] - cache.get_seq_length(),
@@ -61,19 +60,19 @@ class Lookup:
                     scores = logits_processor(input_ids, logits[:, place].to(copy=True, dtype=torch.float32))
                     chosen = _chosen(scores, sampled=generation_config.do_sample)
                     input_ids = torch.cat([input_ids, chosen[:, None]], dim=-1)
-                    repeats.add(int(chosen))
                     is_over = bool(stopping_criteria(input_ids, None).all())
                     self._streamer.put(chosen.cpu())
                     if is_over:
                         self._streamer.end()
                         return input_ids
-                    if place < len(guess) and guess[place] != repeats.ids[-1]:
+                    if place < len(guess) and guess[place] != int(chosen):
                         length = max(_SHORT, length // 2)
                         break
                 else:
                     length = min(_LONG, 2 * length) if guess else length
                 start = input_ids.shape[1] - 1
                 kv.crop(cache, start)
+                repeats.read(input_ids[0, len(repeats.ids) :])  # the prompt only now: its first token waits for nothing
                 guess = repeats.guess(min(length, generation_config.max_length - input_ids.shape[1] - 1))
                 logits = _computed(model, cache, [repeats.ids[-1], *guess], start)
         finally:
@@ -83,19 +82,18 @@ class Lookup:
 class Repeats:
     """A text that grows, and what followed its last tokens where they stood before."""
 
-    def __init__(self, ids: Sequence[int], never: Collection[int]) -> None:
+    def __init__(self, never: Collection[int]) -> None:
         self.ids: list[int] = []
         self._never = never
         self._after: dict[tuple[int, ...], int] = {}
-        for each in ids:
-            self.add(each)
 
-    def add(self, token: int) -> None:
-        """Append a token."""
-        if token not in self._never:  # what a picture's thousands of places would lead to is never said
-            for count in _MATCHES:
-                self._after[tuple(self.ids[-count:])] = len(self.ids)
-        self.ids.append(token)
+    def read(self, ids: Any) -> None:
+        """Append tokens, a tensor of them."""
+        for token in ids.tolist():
+            if token not in self._never:  # what a picture's thousands of places would lead to is never said
+                for count in _MATCHES:
+                    self._after[tuple(self.ids[-count:])] = len(self.ids)
+            self.ids.append(token)
 
     def guess(self, most: int) -> list[int]:
         """At most so many tokens that followed the last time; none if these were never there."""

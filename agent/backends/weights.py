@@ -96,15 +96,15 @@ def choose_dtype(wanted: str | None, device: str) -> torch.dtype:
     return found
 
 
-def choose_decoding(wanted: Decoding, device: str, quantize: str | None) -> Any:
+def choose_decoding(wanted: Decoding | None, device: str, quantize: str | None) -> Any:
     """How steps are compiled, as transformers' ``CompileConfig``; None where they aren't.
 
     "auto" compiles on a CUDA device, where triton is there and the weights aren't quantised. Raises InvalidInput.
     """
-    if wanted not in get_args(Decoding):
+    if wanted is not None and wanted not in get_args(Decoding):
         raise InvalidInput(f"decoding {wanted!r} is unknown; give 'auto', 'eager', 'compiled' or 'lookup'")
     fits = device.startswith("cuda") and quantize is None and importlib.util.find_spec("triton") is not None
-    if wanted in ("eager", "lookup") or (wanted == "auto" and not fits):
+    if wanted in (None, "eager", "lookup") or (wanted == "auto" and not fits):
         return None
     library: Any = transformers  # the class is not exported by name for type checkers
     # Every size of the slate is compiled for by itself: with symbolic sizes there are no CUDA graphs.

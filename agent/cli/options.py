@@ -34,7 +34,7 @@ class LoadingOptions(TypedDict):
     device: str | None
     dtype: str | None
     quantize: str | None
-    decoding: Decoding
+    decoding: Decoding | None
     chat_format: str | None
     cache: str | None
     base_url: str | None
@@ -103,9 +103,7 @@ _LOADING = (
     click.option(
         "--decoding",
         type=click.Choice(["auto", "eager", "compiled", "lookup"]),
-        default="eager",
-        show_default=True,
-        help="How words are computed: auto compiles on CUDA, lookup is for answers that repeat what was read.",
+        help="How words are computed; else lookup on the CPU (fast where they repeat what was read), eager on a GPU.",
     ),
     click.option("--chat-format", metavar="FAMILY", help="chatml, llama3, mistral or vicuna; else recognised."),
     click.option(

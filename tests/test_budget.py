@@ -10,16 +10,17 @@ import pytest
 import scenes
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 from scripts import call
 from shell import run
 
 from looktwice import Agent, Chat, ScriptedBackend
 from looktwice.agent.answer import Budgeted, LeftOut, Tier
-from looktwice.agent.budget import Choice, Room, Standing, least_recent_first
+from looktwice.agent.budget import Choice, Costs, Room, Standing, costs, least_recent_first
 from looktwice.agent.budget.uses import ages, spoken_of
-from looktwice.agent.prompt import Prompt, Shown, Style, known
+from looktwice.agent.prompt import Prompt, Shown, Style, in_words, known
 from looktwice.errors import InvalidInput, PromptTooLong
-from looktwice.memory import Memory
+from looktwice.memory import Memory, Picture
 from looktwice.memory.parts import ImagePart, TextPart, ToolCallPart, Turn
 
 COSTS: dict[Tier, int] = {"full": 100, "thumbnail": 20, "text": 8, "name": 4}
@@ -235,6 +236,28 @@ def test_another_model_decides_anew() -> None:
     wide = Agent(other, memory=memory).chat("t")
     assert [b.tier for b in wide.budget()] == ["full"] * 6
     assert wide.ask("And @car?").budget[0].tier == "full"
+
+
+def test_pictures_in_words_are_counted_once_and_rightly_however_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(costs, "_MOST", 50)
+    backend, asked = ScriptedBackend([]), list[Prompt]()
+    rows = backend.rows
+    monkeypatch.setattr(backend, "rows", lambda prompt: asked.append(prompt) or rows(prompt))
+    with Memory(":memory:") as memory:
+        chat = memory.conversations.open("c")
+        for number in range(40):
+            picture = Picture.load(Image.new("RGB", (8 + number, 8)))
+            memory.pictures.add(chat, picture, name=f"shot{number}")
+        pictures = memory.pictures.all(chat)
+    counted = Costs(backend)
+    few, many = {pictures[3].key: "a dog"}, {picture.key: "a long road" for picture in pictures}
+    for told in (few, many, few):  # with those of all in words there are too many to be remembered
+        for _ in range(2):
+            found = counted.in_words(pictures, told)
+            for picture in pictures:
+                said = in_words(picture.name, told.get(picture.key, "")), in_words(picture.name)
+                assert [found[picture.key][tier] for tier in ("text", "name")] == [len(each.split()) for each in said]
+    assert [len(prompt.messages) for prompt in asked] == [41, 80, 80, 41]
 
 
 def test_a_budget_of_ones_own_bounds_the_pictures_whatever_the_context() -> None:

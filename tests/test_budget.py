@@ -16,6 +16,7 @@ from shell import run
 
 from looktwice import Agent, Chat, ScriptedBackend
 from looktwice.agent.answer import Budgeted, LeftOut, Tier
+from looktwice.agent.backends.backend import Row
 from looktwice.agent.budget import Choice, Costs, Room, Standing, costs, least_recent_first
 from looktwice.agent.budget.uses import ages, spoken_of
 from looktwice.agent.prompt import Prompt, Shown, Style, in_words, known
@@ -240,16 +241,20 @@ def test_another_model_decides_anew() -> None:
 
 def test_pictures_in_words_are_counted_once_and_rightly_however_many(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(costs, "_MOST", 50)
-    backend, asked = ScriptedBackend([]), list[Prompt]()
-    rows = backend.rows
-    monkeypatch.setattr(backend, "rows", lambda prompt: asked.append(prompt) or rows(prompt))
+    asked = list[Prompt]()
+
+    class Counting(ScriptedBackend):
+        def rows(self, prompt: Prompt) -> list[Row]:
+            asked.append(prompt)
+            return super().rows(prompt)
+
     with Memory(":memory:") as memory:
         chat = memory.conversations.open("c")
         for number in range(40):
             picture = Picture.load(Image.new("RGB", (8 + number, 8)))
             memory.pictures.add(chat, picture, name=f"shot{number}")
         pictures = memory.pictures.all(chat)
-    counted = Costs(backend)
+    counted = Costs(Counting([]))
     few, many = {pictures[3].key: "a dog"}, {picture.key: "a long road" for picture in pictures}
     for told in (few, many, few):  # with those of all in words there are too many to be remembered
         for _ in range(2):

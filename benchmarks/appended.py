@@ -1,6 +1,6 @@
 """Whether a conversation that only grows computes each token once, with crops, tools, OCR and forks in it.
 
-    python benchmarks/appended.py [--pictures 8] [--seed 1]
+    python benchmarks/appended.py [--pictures 8] [--seed 1] [--json FILE]
 
 Pocket looks at drawn pictures with a sign: a question at sight, a zoom into the sign, the sign read by OCR, a tool of
 one's own, and now and then a fork from an earlier answer, which goes on beside the conversation it came from. Every
@@ -11,16 +11,14 @@ Counts alone, no times. The context is said to be as long as it takes, so that n
 from __future__ import annotations
 
 import argparse
-import platform
 import random
 from collections import Counter
 from collections.abc import Generator, Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-import torch
-import transformers
 from budget import widened
+from report import Report, add_json
 
 from looktwice import Agent, tool
 from looktwice.agent.backends import Backend, Done, Token, open_backend
@@ -105,17 +103,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pictures", type=int, default=8)
     parser.add_argument("--seed", type=int, default=1)
+    add_json(parser)
     given = parser.parse_args()
     counted, looks, wrong = run(given.pictures, given.seed)
-    print(
-        f"{given.pictures} pictures, {counted.passes} passes; {', '.join(f'{n} {kind}' for kind, n in looks.items())};"
-        f" Python {platform.python_version()}, torch {torch.__version__}, transformers {transformers.__version__}\n"
-    )
-    for text in sorted(wrong):
-        print(f"a look failed: {text}")
-    print("| prompt tokens | new | computed | computed / new |")
-    print("|---|---|---|---|")
-    print(f"| {counted.prompt:,} | {counted.new:,} | {counted.computed:,} | {counted.computed / counted.new:.3f} |")
+    told = ", ".join(f"{count} {kind}" for kind, count in looks.items())
+    about = f"{given.pictures} pictures, {counted.passes} passes; {told}"
+    with Report(given, about, "torch", "transformers") as report:
+        report.table({"prompt tokens": "{:,}", "new": "{:,}", "computed": "{:,}", "computed / new": "{:.3f}"})
+        report.row(counted.prompt, counted.new, counted.computed, counted.computed / counted.new)
+        report.fact("looks that failed", sorted(wrong))
 
 
 if __name__ == "__main__":

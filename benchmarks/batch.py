@@ -11,23 +11,22 @@ medians over rounds of neighbouring runs, so that a busy machine is busy for bot
 from __future__ import annotations
 
 import argparse
-import platform
 import random
 import sqlite3
 import statistics
 import tempfile
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-import PIL
 import torch
 import transformers
 from PIL import Image
+from report import Report, add_json
 
 from looktwice.agent.backends.checkpoint import open_checkpoint
 from looktwice.agent.backends.llava import LlavaBackend
@@ -143,17 +142,14 @@ def measure(bare: Bare, pictures: Path, rounds: int) -> dict[int, Measured]:
     return measured
 
 
-def table(measured: dict[int, Measured], count: int) -> str:
-    """Pictures a second and ratios (over 100 %: ours is faster), medians over rounds, as a Markdown table."""
-    heads = ("batch", "bare engine, pictures a second", "ask_all", "ask_all / bare", "in CPU time", "equal answers")
-    lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
+def rows_of(measured: dict[int, Measured], count: int) -> Iterator[tuple[object, ...]]:
+    """Pictures a second and ratios (over 1: ours is faster), medians over rounds, by batch size."""
     for size, way in measured.items():
         bare, own = (count / statistics.median(cost.wall for cost in costs) for costs in (way.bare, way.ours))
         pairs = list(zip(way.bare, way.ours, strict=True))
         wall = statistics.median(plain.wall / ours.wall for plain, ours in pairs)
         cpu = statistics.median(plain.cpu / ours.cpu for plain, ours in pairs)
-        lines.append(f"| {size} | {bare:.2f} | {own:.2f} | {wall:.1%} | {cpu:.1%} | {way.equal} of {count} |")
-    return "\n".join(lines)
+        yield size, bare, own, wall, cpu, way.equal
 
 
 def main() -> None:
@@ -165,23 +161,27 @@ def main() -> None:
     parser.add_argument("--model", default="pocket")
     parser.add_argument("--device", help="else the best there is")
     parser.add_argument("--new-tokens", type=int, default=32)
+    add_json(parser)
     chosen = parser.parse_args()
     backend = LlavaBackend(
         open_checkpoint(chosen.model), device=chosen.device, feature_bytes=0
     )  # no run helps the next
-    where = f"{platform.machine()}, {backend.device}, {torch.get_num_threads()} threads"
-    versions = f"torch {torch.__version__}, transformers {transformers.__version__}, pillow {PIL.__version__}"
-    print(f"{where}, Python {platform.python_version()}, {versions}")
-    with tempfile.TemporaryDirectory() as folder:
+    about = (
+        f"{chosen.pictures} drawn pictures, {chosen.rounds} rounds, answers of at most {chosen.new_tokens} tokens; on"
+        f" {backend.device}, {torch.get_num_threads()} threads"
+    )
+    with tempfile.TemporaryDirectory() as folder, Report(chosen, about, "torch", "transformers", "pillow") as report:
         pictures = draw(Path(folder) / "pictures", chosen.pictures)
         model = load(backend.checkpoint, device=backend.device, dtype=backend.dtype, quantization=None)
         rows = read_rows(pictures, QUESTION)
         bare = Bare(backend, model, rows, texts(backend, rows), chosen.new_tokens)
-        print(f"{len(rows)} drawn pictures, {chosen.rounds} rounds, answers of at most {chosen.new_tokens} tokens\n")
         ask_all(backend, pictures, QUESTION, out=Path(folder) / "warm.db", limit=16, max_new_tokens=2)
         bare.said(rows[:8], bare.texts[:8])
-        measured = measure(bare, pictures, chosen.rounds)
-    print(table(measured, len(rows)))
+        rates = {"bare engine, pictures a second": "{:.2f}", "ask_all": "{:.2f}"}
+        ratios = {"ask_all / bare": "{:.1%}", "in CPU time": "{:.1%}"}
+        report.table({"batch": "{}"} | rates | ratios | {"equal answers": f"{{}} of {len(rows)}"})
+        for row in rows_of(measure(bare, pictures, chosen.rounds), len(rows)):
+            report.row(*row)
 
 
 if __name__ == "__main__":

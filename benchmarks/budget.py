@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import platform
 import random
 import time
 from collections.abc import Sequence
@@ -26,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import transformers
+from report import Report, add_json
 
 from looktwice import Agent, Chat
 from looktwice.agent.answer import Budgeted
@@ -135,20 +134,25 @@ def unlimited(backend: Any) -> Any:
     return type(backend)(dataclasses.replace(backend.checkpoint, style=style))
 
 
-def row(name: str, way: Way) -> tuple[str, ...]:
+COLUMNS = {
+    "way": "{}",
+    "right, % [95 %]": "{0[0]:.1f} [{0[1]:.1f}, {0[2]:.1f}]",
+    "refused": "{}",
+    "longest prompt": "{}",
+    "computed a question": "{:.0f}",
+    "in the last quarter": "{:.0f}",
+    "s": "{:.0f}",
+}
+
+
+def row(name: str, way: Way) -> tuple[object, ...]:
+    """The cells of ``COLUMNS``."""
     low, high = interval(way.scores, 0)
+    right = [100 * share for share in (sum(way.scores) / len(way.scores), low, high)]
     answered = [tokens for tokens in way.computed if tokens]
-    mean = f"{sum(answered) / len(answered):.0f}" if answered else "-"
     last = answered[-len(answered) // 4 :]
-    return (
-        name,
-        f"{100 * sum(way.scores) / len(way.scores):.1f} [{100 * low:.1f}, {100 * high:.1f}]",
-        str(way.refused),
-        str(way.longest),
-        mean,
-        f"{sum(last) / len(last):.0f}" if last else "-",
-        f"{way.seconds:.0f}",
-    )
+    means = [sum(some) / len(some) if some else None for some in (answered, last)]
+    return name, right, way.refused, way.longest, *means, way.seconds
 
 
 def plot(ways: dict[str, Way], path: Path) -> None:
@@ -179,6 +183,7 @@ def main() -> None:
     parser.add_argument("--questions", type=int, default=200)
     parser.add_argument("--seed", type=int, default=600_000)
     parser.add_argument("--plot", type=Path)
+    add_json(parser)
     given = parser.parse_args()
     asked = drawn(given.pictures, given.questions, given.seed)
     pocket = open_backend("pocket")
@@ -195,14 +200,14 @@ def main() -> None:
             ways[name], chat = through(agent, asked, alone=name == "each question alone")
             if name == "the budget":
                 budget = chat.budget()
-    print(
-        f"{given.questions} questions about {given.pictures} pictures, pocket, {pocket.context} tokens; looktwice on"
-        f" Python {platform.python_version()}, torch {torch.__version__}, transformers {transformers.__version__},"
-        f" {platform.machine()}, {torch.get_num_threads()} threads\n"
+    about = (
+        f"{given.questions} questions about {given.pictures} pictures, pocket, {pocket.context} tokens,"
+        f" {torch.get_num_threads()} threads"
     )
-    heads = ("way", "right, % [95 %]", "refused", "longest prompt", "computed a question", "in the last quarter", "s")
-    for line in (heads, ("---",) * len(heads), *(row(name, way) for name, way in ways.items())):
-        print(f"| {' | '.join(line)} |")
+    with Report(given, about, "torch", "transformers") as report:
+        report.table(COLUMNS)
+        for name, way in ways.items():
+            report.row(*row(name, way))
     print(f"\nAt the end of the way with the budget ({len(budget)} places), the last 12:")
     for picture in budget[-12:]:
         print(f"{picture.name}, turn {picture.turn}: {picture.tier}, {picture.tokens} tokens. {picture.why}")

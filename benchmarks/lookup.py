@@ -1,6 +1,6 @@
 """Whether guessing tokens from the prompt pays: passes and seconds of answers that repeat what was read, and of others.
 
-    python benchmarks/lookup.py [--layers 12] [--repeat 3] [--threads 2]
+    python benchmarks/lookup.py [--layers 12] [--repeat 3] [--threads 2] [--json FILE]
 
 A page of English is in the prompt, as a tool that reads has brought it. Three answers are told to a LLaVA-NeXT with
 random weights, token by token, through its own scores: the page itself, a sentence that quotes two of its lines, and a
@@ -15,7 +15,6 @@ import argparse
 import functools
 import importlib
 import inspect
-import platform
 import statistics
 import sys
 import tempfile
@@ -27,6 +26,7 @@ from typing import Any
 import torch
 import transformers
 from gpu import Drawn, Shape, checkpoint
+from report import Report, add_json
 
 from looktwice.agent.backends import Done, Settings
 from looktwice.agent.backends.checkpoint import Checkpoint, open_checkpoint
@@ -125,6 +125,7 @@ def main() -> None:
     parser.add_argument("--layers", type=int, default=12)
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
+    add_json(parser)
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     shape = Shape(768, 2048, given.layers, 12, 4, VOCABULARY, (32, 64, 2, 2), 112)
@@ -134,25 +135,23 @@ def main() -> None:
     page, said = answers()
     prompt = Prompt((Message("user", (Words(f"This was read in the picture:\n{page}\n\nWhat does it say?"),)),))
     weights = sum(each.numel() for each in backends["eager"]._loaded().parameters())  # pyright: ignore[reportPrivateUsage]
-    print(
+    about = (
         f"{weights / 1e6:.0f} million parameters, float32, {given.threads} threads; a prompt of"
-        f" {len(opened.encoder.encode(prompt).ids)} tokens; Python {platform.python_version()}, torch"
-        f" {torch.__version__}, transformers {transformers.__version__}, {platform.machine()}\n"
+        f" {len(opened.encoder.encode(prompt).ids)} tokens"
     )
-    print("| answer | tokens | passes, eager | lookup | s, eager | lookup | faster |")
-    print("|---|---|---|---|---|---|---|")
-    for name, text in said.items():
-        seconds: dict[str, list[float]] = {way: [] for way in WAYS}
-        passes, ids = dict[str, int](), tuple[int, ...]()
-        for turn in range(given.repeat + 1):  # the first computes the prompt
-            for way, backend in backends.items():
-                ids, took, passes[way] = written(backend, prompt, text)
-                seconds[way] += [took] if turn else []
-        middle = {way: statistics.median(each) for way, each in seconds.items()}
-        print(
-            f"| {name} | {len(ids)} | {passes['eager']} | {passes['lookup']} | {middle['eager']:.2f} |"
-            f" {middle['lookup']:.2f} | {middle['eager'] / middle['lookup']:.2f} times |"
-        )
+    with Report(given, about, "torch", "transformers") as report:
+        counts = {"tokens": "{}", "passes, eager": "{}", "passes, lookup": "{}"}
+        times = {"s, eager": "{:.2f}", "s, lookup": "{:.2f}", "faster": "{:.2f} times"}
+        report.table({"answer": "{}"} | counts | times)
+        for name, text in said.items():
+            seconds: dict[str, list[float]] = {way: [] for way in WAYS}
+            passes, ids = dict[str, int](), tuple[int, ...]()
+            for turn in range(given.repeat + 1):  # the first computes the prompt
+                for way, backend in backends.items():
+                    ids, took, passes[way] = written(backend, prompt, text)
+                    seconds[way] += [took] if turn else []
+            eager, lookup = (statistics.median(seconds[way]) for way in WAYS)
+            report.row(name, len(ids), passes["eager"], passes["lookup"], eager, lookup, eager / lookup)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,6 @@ hits both. Checking and hashing a picture happens before the clock starts, for b
 from __future__ import annotations
 
 import argparse
-import platform
 import random
 import sqlite3
 import statistics
@@ -26,8 +25,8 @@ from io import BytesIO
 from pathlib import Path
 from typing import Literal
 
-import PIL
 from PIL import Image
+from report import Report, add_json
 
 from looktwice.memory import ImagePart, Memory, Picture, TextPart, Turn
 
@@ -164,7 +163,9 @@ class Ours:
             memory.turns.append(self.chat, Turn(step.role, (ImagePart(name), *parts)))
 
 
-def measure_appends(folder: Path, durability: Literal["full", "normal"], sizes: list[int]) -> tuple[Raw, Ours]:
+def measure_appends(
+    report: Report, folder: Path, durability: Literal["full", "normal"], sizes: list[int]
+) -> tuple[Raw, Ours]:
     """Print append times when the conversation reaches each size; returns both sides, filled."""
     raw, ours = Raw(folder / f"raw-{durability}.db", durability), Ours(folder / f"ours-{durability}.db", durability)
     supply, done = steps(sizes[-1]), 0
@@ -175,14 +176,8 @@ def measure_appends(folder: Path, durability: Literal["full", "normal"], sizes: 
         done = size
         ratio = statistics.median(b / a for a, b in pairs)
         goal = 1.15 if durability == "full" else 1.5
-        row(
-            f"append at {size} turns, {durability}",
-            f"{statistics.median(a for a, _ in pairs) / BLOCK * 1e3:.3f} ms",
-            f"{statistics.median(b for _, b in pairs) / BLOCK * 1e3:.3f} ms",
-            f"x{ratio:.2f}",
-            f"<= x{goal}",
-            ratio <= goal,
-        )
+        theirs, mine = (statistics.median(side) / BLOCK * 1e3 for side in zip(*pairs, strict=True))
+        report.row(f"append at {size} turns, {durability}, ms", theirs, mine, ratio, f"{goal} times", ratio <= goal)
     return raw, ours
 
 
@@ -214,7 +209,7 @@ def timed_block(raw: Raw, ours: Ours, supply: Iterator[Step], number: int) -> tu
     return spent[id(raw)], spent[id(ours)]
 
 
-def measure_file(ours: Ours, raw: Raw, count: int) -> None:
+def measure_file(report: Report, ours: Ours, raw: Raw, count: int) -> None:
     unique: dict[str, int] = {}
     text = 0
     for step in steps(count):
@@ -227,31 +222,27 @@ def measure_file(ours: Ours, raw: Raw, count: int) -> None:
     theirs = Path(raw.db.execute("PRAGMA database_list").fetchone()[2]).stat().st_size
     size = Path(ours.memory.path).stat().st_size
     ratio = size / payload
-    row(
-        f"file / unique payload, {count} turns ({payload / 1e6:.1f} MB)",
-        f"x{theirs / payload:.3f}",
-        f"x{ratio:.3f}",
-        f"x{size / theirs:.3f}",
-        "<= x1.03",
-        ratio <= 1.03,
-    )
+    what = f"file / unique payload, {count} turns ({payload / 1e6:.1f} MB)"
+    report.row(what, theirs / payload, ratio, size / theirs, "1.03 of the payload", ratio <= 1.03)
 
 
-def measure_reads(ours: Ours, raw: Raw, count: int) -> None:
+def measure_reads(report: Report, ours: Ours, raw: Raw, count: int) -> None:
     memory = ours.memory
     head = memory.conversations.get("bench").head
-    compare(f"last 20 of {count} turns", lambda: raw.last(20), lambda: memory.turns.branch(head, last=20), 0.5)
+    compare(report, f"last 20 of {count} turns", lambda: raw.last(20), lambda: memory.turns.branch(head, last=20), 0.5)
     raw_open = lambda: raw.last(1000)  # noqa: E731
-    compare("open 1000 turns, pictures lazily", raw_open, lambda: open_1000(memory), 2.0)
+    compare(report, "open 1000 turns, pictures lazily", raw_open, lambda: open_1000(memory), 2.0)
     word = WORDS[17]
-    compare(f"search a common word in {count} turns", lambda: raw.search(word), lambda: memory.search(word), 0.5)
+    compare(
+        report, f"search a common word in {count} turns", lambda: raw.search(word), lambda: memory.search(word), 0.5
+    )
 
 
 def open_1000(memory: Memory) -> list[Turn]:
     return memory.turns.branch(memory.conversations.get("bench").head, last=1000)
 
 
-def measure_list(folder: Path) -> None:
+def measure_list(report: Report, folder: Path) -> None:
     raw, memory = Raw(folder / "raw-list.db", "normal"), Memory(folder / "ours-list.db", durability="normal")
     with memory.atomic():
         for number in range(1000):
@@ -259,14 +250,14 @@ def measure_list(folder: Path) -> None:
             raw.db.execute(
                 "INSERT INTO conversations (name, created, updated) VALUES (?, 0, ?)", (f"chat {number}", number)
             )
-    compare("list 1000 conversations", raw.list, memory.conversations.list, 1.0)
+    compare(report, "list 1000 conversations", raw.list, memory.conversations.list, 1.0)
 
 
-def compare(what: str, raw: Callable[[], object], ours: Callable[[], object], goal: float) -> None:
+def compare(report: Report, what: str, raw: Callable[[], object], ours: Callable[[], object], goal: float) -> None:
     """Print the medians of both, run in turn; ``goal`` is milliseconds."""
     pairs = [(clock(raw), clock(ours)) for _ in range(41)]
     theirs, mine = (statistics.median(side) * 1e3 for side in zip(*pairs, strict=True))
-    row(what, f"{theirs:.3f} ms", f"{mine:.3f} ms", f"x{mine / theirs:.2f}", f"<= {goal} ms", mine <= goal)
+    report.row(f"{what}, ms", theirs, mine, mine / theirs, f"{goal} ms", mine <= goal)
 
 
 def clock(run: Callable[[], object]) -> float:
@@ -275,29 +266,29 @@ def clock(run: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def row(what: str, raw: str, ours: str, ratio: str, goal: str, is_met: bool) -> None:
-    print(f"{what:<52} {raw:>10} {ours:>10} {ratio:>8} {goal:>9}  {'yes' if is_met else 'NO'}", flush=True)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
     parser.add_argument("--quick", action="store_true", help="100 and 1000 turns only")
     parser.add_argument("--folder", default=".", help="where to write, about 600 MB; a real disk (default: here)")
+    add_json(parser)
     options = parser.parse_args()
     sizes = [100, 1000] if options.quick else [100, 1000, 10000]
-    print(f"{platform.system()} {platform.machine()}, Python {platform.python_version()}, ", end="")
-    print(f"SQLite {sqlite3.sqlite_version}, Pillow {PIL.__version__}")
-    print(f"{'':<52} {'sqlite3':>10} {'looktwice':>10} {'ratio':>8} {'goal':>9}  met")
-    with tempfile.TemporaryDirectory(dir=options.folder, prefix="bench-") as name:
+    about = f"up to {sizes[-1]} turns, against plain sqlite3"
+    with (
+        tempfile.TemporaryDirectory(dir=options.folder, prefix="bench-") as name,
+        Report(options, about, "sqlite", "pillow") as report,
+    ):
+        sides = {"sqlite3": "{:.3f}", "looktwice": "{:.3f}", "ratio": "{:.2f}"}
+        report.table({"": "{}"} | sides | {"goal": "{}", "met": "{}"})
         folder = Path(name)
         for durability in ("full", "normal"):
-            raw, ours = measure_appends(folder, durability, sizes)
+            raw, ours = measure_appends(report, folder, durability, sizes)
             if durability == "full":
-                measure_reads(ours, raw, sizes[-1])
-                measure_file(ours, raw, sizes[-1])
+                measure_reads(report, ours, raw, sizes[-1])
+                measure_file(report, ours, raw, sizes[-1])
             ours.memory.close()
             raw.db.close()
-        measure_list(folder)
+        measure_list(report, folder)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """What looktwice itself costs for a question, beside the model: 100 pictures, 200 turns.
 
-    python benchmarks/overhead.py [--pictures 100] [--questions 100]
+    python benchmarks/overhead.py [--pictures 100] [--questions 100] [--json FILE]
 
 The model is a script that answers at once, so all that is measured is composing, counting, fitting and keeping: the
 whole of `chat.ask`, in a file on disk with SQLite's full durability. A first question shows every picture; the rest are
@@ -11,9 +11,7 @@ processor worked for the median question of the last fifth, which a busy machine
 from __future__ import annotations
 
 import argparse
-import platform
 import random
-import sqlite3
 import statistics
 import tempfile
 import time
@@ -22,6 +20,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from PIL import Image
+from report import Report, add_json
 
 from looktwice import Agent, ScriptedBackend
 
@@ -49,30 +48,28 @@ def measured(folder: Path, pictures: int, questions: int, context: int) -> list[
     return costs
 
 
-def shown(name: str, costs: Sequence[Cost]) -> str:
+def cells(costs: Sequence[Cost]) -> list[float]:
+    """Median and 95th percentile of the first and of the last fifth, and what the processor worked in the last."""
     fifth = max(1, len(costs) // 5)
-    cells: list[str] = []
+    found: list[float] = []
     for part in (costs[:fifth], costs[-fifth:]):
         ordered = sorted(cost.passed for cost in part)
-        cells += [f"{statistics.median(ordered):.1f}", f"{ordered[int(0.95 * (len(ordered) - 1))]:.1f}"]
-    cells.append(f"{statistics.median(cost.worked for cost in costs[-fifth:]):.1f}")
-    return f"| {name} | {' | '.join(cells)} |"
+        found += [statistics.median(ordered), ordered[int(0.95 * (len(ordered) - 1))]]
+    return [*found, statistics.median(cost.worked for cost in costs[-fifth:])]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pictures", type=int, default=100)
     parser.add_argument("--questions", type=int, default=100)
+    add_json(parser)
     given = parser.parse_args()
-    print(
-        f"{given.pictures} pictures, {given.questions} questions; Python {platform.python_version()}, SQLite"
-        f" {sqlite3.sqlite_version}, {platform.machine()}\n"
-    )
-    print("| milliseconds a question | first, median | p95 | last, median | p95 | processor |")
-    print("|---|---|---|---|---|---|")
-    with tempfile.TemporaryDirectory() as folder:
-        print(shown("everything in full", measured(Path(folder), given.pictures, given.questions, 1_000_000)))
-        print(shown("most pictures lowered", measured(Path(folder), given.pictures, given.questions, 6_000)))
+    about = f"{given.pictures} pictures, {given.questions} questions"
+    heads = ("first, median", "p95", "last, median", "p95 of the last", "processor")
+    with tempfile.TemporaryDirectory() as folder, Report(given, about, "sqlite") as report:
+        report.table({"milliseconds a question": "{}"} | dict.fromkeys(heads, "{:.1f}"))
+        for name, context in (("everything in full", 1_000_000), ("most pictures lowered", 6_000)):
+            report.row(name, *cells(measured(Path(folder), given.pictures, given.questions, context)))
 
 
 if __name__ == "__main__":

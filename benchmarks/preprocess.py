@@ -8,19 +8,14 @@ Side by side in one run, on the processor of the public LLaVA-NeXT checkpoints; 
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import platform
 import random
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-import numpy
-import PIL
 import transformers
 from PIL import Image
+from report import Report, add_json
 
 from looktwice.agent.backends.preprocessing import Preprocessing
 
@@ -59,7 +54,7 @@ def main() -> None:
     parser.add_argument("--pictures", type=int, default=8)
     parser.add_argument("--size", default="1600x1200", help="of each picture, in pixels")
     parser.add_argument("--repeat", type=int, default=7)
-    parser.add_argument("--json", type=Path, help="a file for the numbers")
+    add_json(parser)
     chosen = parser.parse_args()
     width, height = map(int, chosen.size.split("x"))
     images, theirs = pictures(chosen.pictures, (width, height)), processor()
@@ -75,18 +70,14 @@ def main() -> None:
         },
         chosen.repeat,
     )
-    machine = (
-        f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()},"
-        f" transformers {transformers.__version__}, Pillow {PIL.__version__}, numpy {numpy.__version__}"
-    )
-    print(f"{machine}\n{chosen.size} pictures, the fastest of {chosen.repeat} runs\n")
-    print("| pictures | processor, ms | looktwice, ms | faster |\n|---|---|---|---|")
-    for count, name in ((1, "one"), (chosen.pictures, "all")):
-        before, after = found[f"{name}, processor"], found[f"{name}, looktwice"]
-        print(f"| {count} | {before:.1f} | {after:.1f} | {before / after:.1f} times |")
-    print(f"\nlargest difference of a number: {difference:.1e}")
-    if chosen.json:
-        chosen.json.write_text(json.dumps({"machine": machine, "ms": found, "difference": difference}, indent=2))
+    about = f"{chosen.size} pictures, the fastest of {chosen.repeat} runs"
+    with Report(chosen, about, "transformers", "pillow", "numpy") as report:
+        milliseconds = {"processor, ms": "{:.1f}", "looktwice, ms": "{:.1f}"}
+        report.table({"pictures": "{}"} | milliseconds | {"faster": "{:.1f} times"})
+        for count, name in ((1, "one"), (chosen.pictures, "all")):
+            before, after = found[f"{name}, processor"], found[f"{name}, looktwice"]
+            report.row(count, before, after, before / after)
+        report.fact("largest difference of a number", difference, "{:.1e}")
     if difference > 1e-6:
         raise SystemExit(1)
 

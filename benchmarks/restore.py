@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -25,6 +24,7 @@ from typing import Any
 import torch
 import transformers
 from PIL import Image
+from report import Report, add_json
 from reuse import checkpoint, picture
 
 from looktwice.agent.backends import Done, Settings, Token, open_backend
@@ -114,16 +114,6 @@ def measure(model: str, given: argparse.Namespace, cache: Path) -> dict[str, lis
     return told
 
 
-def table(told: dict[str, list[dict[str, Any]]]) -> str:
-    lines = ["| | prompt tokens | computed | s to first token | faster |", "|---|---|---|---|---|"]
-    base = statistics.median(each["seconds"] for each in told["recomputed"])
-    for way, runs in told.items():
-        seconds = statistics.median(each["seconds"] for each in runs)
-        faster = f"{base / seconds:.1f} times"
-        lines.append(f"| {way} | {runs[0]['prompt']:,} | {runs[0]['new']:,} | {seconds:.3f} | {faster} |")
-    return "\n".join(lines)
-
-
 def main() -> None:
     transformers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
@@ -131,6 +121,7 @@ def main() -> None:
     parser.add_argument("--pictures", type=int, default=6)
     parser.add_argument("--size", default="640x480", help="of each picture, in pixels")
     parser.add_argument("--repeat", type=int, default=3)
+    add_json(parser)
     for hidden in ("--way", "--model", "--cache"):
         parser.add_argument(hidden, help=argparse.SUPPRESS)
     given = parser.parse_args()
@@ -138,21 +129,25 @@ def main() -> None:
     if given.way:
         print(json.dumps(ask(given.model, given.cache, given.way, given.pictures, (width, height))))
         return
-    print(
-        f"{platform.machine()}, {torch.get_num_threads()} threads, Python {platform.python_version()}, "
-        f"torch {torch.__version__}, transformers {transformers.__version__}\n"
-    )
     with tempfile.TemporaryDirectory() as folder:
         model = Path(folder) / "model"
         checkpoint(model)
         told = measure(str(model), given, Path(folder) / "cache")
         parts = CacheFolder(Path(folder) / "cache" / "0").parts()
-    print(table(told))
     equal = len({tuple(run["ids"]) for runs in told.values() for run in runs}) == 1
-    print(f"\ngreedy tokens of all ways equal: {'yes' if equal else 'NO'}")
-    apart = max(run["difference"] for run in told["restored"])
-    print(f"largest difference of the next token's logits, restored and computed anew: {apart:.1e}")
-    print(f"on disk: {sum(part.bytes for part in parts):,} bytes in {sum(part.files for part in parts)} files")
+    about = f"{given.pictures} pictures of {given.size}, {torch.get_num_threads()} threads"
+    with Report(given, about, "torch", "transformers") as report:
+        tokens = {"prompt tokens": "{:,}", "computed": "{:,}"}
+        report.table({"": "{}"} | tokens | {"s to first token": "{:.3f}", "faster": "{:.1f} times"})
+        base = statistics.median(each["seconds"] for each in told["recomputed"])
+        for way, runs in told.items():
+            seconds = statistics.median(each["seconds"] for each in runs)
+            report.row(way, runs[0]["prompt"], runs[0]["new"], seconds, base / seconds)
+        report.fact("greedy tokens of all ways equal", equal)
+        apart = max(run["difference"] for run in told["restored"])
+        report.fact("largest difference of the next token's logits, restored and computed anew", apart, "{:.1e}")
+        report.fact("bytes on disk", sum(part.bytes for part in parts), "{:,}")
+        report.fact("files", sum(part.files for part in parts))
     if not equal:
         raise SystemExit(1)
 

@@ -17,7 +17,6 @@ from __future__ import annotations
 import argparse
 import base64
 import json
-import platform
 import random
 import sqlite3
 import statistics
@@ -30,6 +29,7 @@ from pathlib import Path
 from typing import Any
 
 from PIL import Image
+from report import Report, add_json
 
 NEEDED = ("openai-agents", "llm", "langchain-community", "greenlet", "langgraph", "langgraph-checkpoint-sqlite")
 WORDS = [f"{a}{b}{c}" for a in "bdfgklmnprst" for b in "aeiou" for c in ("lo", "mer", "nt", "sia", "ck")]
@@ -236,15 +236,15 @@ def main() -> None:
     parser.add_argument("--python", help="of an environment that has the others")
     parser.add_argument("--turns", type=int, default=200)
     parser.add_argument("--size", default="640x480", help="of each picture, in pixels")
+    add_json(parser)
     given = parser.parse_args()
     width, height = map(int, given.size.split("x"))
     made, payload = workload(given.turns, (width, height))
     pictures = sum(turn["image"] is not None for turn in made)
-    print(
-        f"{given.turns} turns, {pictures} pictures of {given.size}, {payload:,} bytes of words and distinct pictures;"
-        f" Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}, {platform.machine()}\n"
+    about = (
+        f"{given.turns} turns, {pictures} pictures of {given.size}, {payload:,} bytes of words and distinct pictures"
     )
-    with tempfile.TemporaryDirectory() as name:
+    with tempfile.TemporaryDirectory() as name, Report(given, about, "sqlite") as report:
         folder = Path(name)
         python = given.python
         if given.install:
@@ -253,8 +253,8 @@ def main() -> None:
             subprocess.run([python, "-m", "pip", "install", "--quiet", *NEEDED], check=True)
         turns = folder / "turns.jsonl"
         turns.write_text("".join(json.dumps(turn) + "\n" for turn in made))
-        print("| store | bytes | of the payload | ms to keep a turn, median | with a picture | ms to load |")
-        print("|---|---|---|---|---|---|")
+        milliseconds = {"ms to keep a turn, median": "{:.2f}", "with a picture": "{:.2f}", "ms to load": "{:.1f}"}
+        report.table({"store": "{}", "bytes": "{:,}", "of the payload": "{:.2f} times"} | milliseconds)
         for store in WAYS if python else ["looktwice"]:
             own = sys.executable if store == "looktwice" else python
             kept = folder / f"{store}.db"
@@ -266,8 +266,7 @@ def main() -> None:
             spent = [1000 * seconds for seconds in wrote["spent"]]
             shown = statistics.median(ms for ms, turn in zip(spent, made, strict=True) if turn["image"])
             middle, load = statistics.median(spent), 1000 * read["spent"][0]
-            row = (f"{store} {wrote['version']}", f"{size:,}", f"{size / payload:.2f} times", f"{middle:.2f}")
-            print(f"| {' | '.join(row)} | {shown:.2f} | {load:.1f} |", flush=True)
+            report.row(f"{store} {wrote['version']}", size, size / payload, middle, shown, load)
 
 
 if __name__ == "__main__":

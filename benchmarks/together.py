@@ -10,7 +10,6 @@ Pocket is small: a step of a large model on a GPU waits for its weights, so that
 from __future__ import annotations
 
 import argparse
-import platform
 import random
 import statistics
 import threading
@@ -18,7 +17,7 @@ import time
 from collections.abc import Sequence
 
 import torch
-import transformers
+from report import Report, add_json
 
 from looktwice.agent.backends import Done, Settings, open_backend
 from looktwice.agent.backends.llava import LlavaBackend
@@ -84,8 +83,8 @@ def equal(ones: Sequence[Done], others: Sequence[Done]) -> int:
     return sum(one.ids == other.ids for one, other in zip(ones, others, strict=True))
 
 
-def measured(backend: LlavaBackend, count: int, settings: Settings, rounds: int) -> str:
-    """A line of the table."""
+def measured(backend: LlavaBackend, count: int, settings: Settings, rounds: int) -> tuple[object, ...]:
+    """A row of the table."""
     here, turns, at_once, same = Conversations(count), list[float](), list[float](), 0
     tokens = 0
     for _ in range(rounds):
@@ -96,9 +95,7 @@ def measured(backend: LlavaBackend, count: int, settings: Settings, rounds: int)
         same, tokens = equal(expected, found), sum(done.usage.output for done in found)
     faster = statistics.median(one / other for one, other in zip(turns, at_once, strict=True))
     each, together = statistics.median(turns), statistics.median(at_once)
-    return (
-        f"| {count} | {each:.2f} | {together:.2f} | {faster:.2f} times | {tokens / together:.0f} | {same} of {count} |"
-    )
+    return count, each, together, faster, tokens / together, same
 
 
 def main() -> None:
@@ -107,18 +104,19 @@ def main() -> None:
     parser.add_argument("--model", default="pocket")
     parser.add_argument("--tokens", type=int, default=48, help="of each answer at most")
     parser.add_argument("--threads", type=int, default=1, help="of torch")
+    add_json(parser)
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     backend = open_backend(given.model)
     backend.load()
     settings = Settings(max_new_tokens=given.tokens)
     Conversations(1).in_turn(backend, settings)  # what is made once
-    print(f"{given.model} on {backend.device}, {given.threads} thread(s), {platform.machine()},", end=" ")
-    print(f"Python {platform.python_version()}, torch {torch.__version__}, transformers {transformers.__version__}")
-    print("| asked at once | one after the other, s | at once, s | faster | tokens a second | equal answers |")
-    print("|---|---|---|---|---|---|")
-    for count in COUNTS:
-        print(measured(backend, count, settings, given.rounds), flush=True)
+    about = f"{given.model} on {backend.device}, {given.threads} thread(s)"
+    with Report(given, about, "torch", "transformers") as report:
+        times = {"one after the other, s": "{:.2f}", "at once, s": "{:.2f}", "faster": "{:.2f} times"}
+        report.table({"asked at once": "{}"} | times | {"tokens a second": "{:.0f}", "equal answers": "{}"})
+        for count in COUNTS:
+            report.row(*measured(backend, count, settings, given.rounds))
     backend.close()
 
 

@@ -17,8 +17,6 @@ from .toolbox import Toolbox
 
 __all__ = ["put_apart"]
 
-_SEVERAL = 2  # pictures; no strategy treats more of them differently
-
 
 def put_apart(
     strategy: Strategy,
@@ -33,8 +31,6 @@ def put_apart(
 
     A question about one picture needs no more than that the others aren't shown.
     """
-    if chosen(strategy, speaker.style, _SEVERAL) == "interleave":
-        return None
     turns, images = list(journal.turns), toolbox.images()
     pictures = wanted(turns, images, strategy)
     strategy = chosen(strategy, speaker.style, len(pictures))

@@ -14,10 +14,6 @@ from ..memory.parts import Turn
 from .answer import Answer, Budgeted, Evidence, LeftOut, Look, SeenImage, Signals, Timing, Usage
 
 _NOT_KEPT = ("answer", "text", "conversation", "turn", "model", "lang")
-_SEEN, _BUDGETED = ("name", "tokens", "tier"), tuple(field.name for field in fields(Budgeted))
-_SEEN_ONCE, _BUDGETED_ONCE = ("tier",), ("tier", "why")
-_SEEN_BEFORE = tuple(field.name for field in fields(SeenImage))
-"""The fields of a row, and those that neighbours share; and those of a row in files of earlier versions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +23,10 @@ class Seen:
     name: str
     tokens: int
     tier: str
+
+
+_SEEN, _SEEN_BEFORE, _BUDGETED = (tuple(f.name for f in fields(kind)) for kind in (Seen, SeenImage, Budgeted))
+_SEEN_ONCE, _BUDGETED_ONCE = ("tier",), ("tier", "why")  # what neighbours share
 
 
 def kept_of(answer: Answer) -> dict[str, Any]:

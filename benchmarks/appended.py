@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 import random
 from collections import Counter
-from collections.abc import Generator, Hashable, Sequence
+from collections.abc import Generator, Hashable
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -22,6 +22,7 @@ from report import Report, add_json
 
 from looktwice import Agent, tool
 from looktwice.agent.backends import Backend, Done, Token, open_backend
+from looktwice.agent.backends.reuse.prefixes import common
 from looktwice.world import random_scene
 
 WORDS = ("OPEN", "EXIT", "CAFE", "BAKERY", "BOOKS")
@@ -52,24 +53,12 @@ class Counted:
         keys = list(self.backend.checkpoint.encoder.encode(prompt).keys)
         for item in self.backend.generate(prompt, settings, **more):
             if isinstance(item, Done):
-                self.new += len(keys) - max((shared(keys, other) for other in self.before), default=0)
+                self.new += len(keys) - max((common(keys, other) for other in self.before), default=0)
                 self.computed += item.usage.new
                 self.prompt += len(keys)
                 self.passes += 1
                 self.before.append([*keys, *(item.ids or ())])
             yield item
-
-
-def shared(one: Sequence[Hashable], other: Sequence[Hashable]) -> int:
-    """How many positions two begin with."""
-    low, high = 0, min(len(one), len(other))
-    while low < high:
-        middle = (low + high + 1) // 2
-        if one[low:middle] == other[low:middle]:
-            low = middle
-        else:
-            high = middle - 1
-    return low
 
 
 def run(pictures: int, seed: int) -> tuple[Counted, Counter[str], set[str]]:

@@ -6,6 +6,7 @@ import random
 from dataclasses import dataclass, field
 from typing import Any
 
+import pytest
 from PIL import Image
 
 from looktwice.agent.backends import Done, Settings
@@ -67,6 +68,16 @@ class Talk:
 def answer(backend: LlavaBackend, prompt: Prompt, album: Album, **settings: Any) -> Done:
     stream = backend.generate(prompt, Settings.of(**settings), pixels=album.images.__getitem__)
     return next(item for item in stream if isinstance(item, Done))
+
+
+def answered_alike(backend: LlavaBackend, other: LlavaBackend, talk: Talk, album: Album, **settings: Any) -> Done:
+    """The answer of one backend, which goes into the conversation; another must give the same."""
+    done = answer(backend, talk.prompt(), album, **settings)
+    expected = answer(other, talk.prompt(), album, **settings)
+    assert (done.ids, done.finish) == (expected.ids, expected.finish)
+    assert done.logprobs == pytest.approx(expected.logprobs, abs=1e-4)
+    talk.answered(done)
+    return done
 
 
 def step(talks: list[Talk], album: Album, rng: random.Random) -> tuple[str, Talk]:

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ...memory.results import told
 from .database import SqliteResults
 from .parquet import read_results, write_results
 from .result import COLUMNS, require_same
@@ -18,7 +17,7 @@ class ParquetResults(SqliteResults):
     """Results that are gathered in a database beside the file, which is written in one piece at the end."""
 
     def __init__(self, path: Path, identity: Mapping[str, Any]) -> None:
-        self._target = path
+        self._target, self._made_with = path, identity
         part = path.with_name(f"{path.name}.part.db")
         before = self._written(identity) if path.exists() else None
         super().__init__(part, identity)
@@ -27,7 +26,7 @@ class ParquetResults(SqliteResults):
 
     def finish(self) -> None:
         """Write the file, and drop the database."""
-        write_results(self._target, self._identity, COLUMNS, self.rows())
+        write_results(self._target, self._made_with, COLUMNS, self.rows())
         self.close()
         for suffix in ("", "-wal", "-shm"):
             Path(self.path + suffix).unlink(missing_ok=True)
@@ -39,9 +38,7 @@ class ParquetResults(SqliteResults):
 
     def _take_over(self, parts: Iterable[list[dict[str, Any]]]) -> None:
         try:
-            with told(self.path), self._db.atomic():
-                for part in parts:
-                    self._db.table("answers").insert_all(part, pk="id")
+            self._rows.put(row for part in parts for row in part)
         except BaseException:
             self.close()
             raise
